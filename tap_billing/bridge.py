@@ -1,0 +1,134 @@
+"""Carries items from where they are made to where they are consumed, across threads and in order.
+
+Both directions hold a bounded number of items: a slow consumer holds up the producer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from concurrent.futures import Future
+    from typing import Any
+
+Item = TypeVar("Item")
+END = object()
+PULLED = 256
+
+
+class Loop:
+    """An event loop in a background thread; must be closed."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, Item]) -> Future[Item]:
+        """Start a coroutine in the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def start(self, source: Callable[[], AsyncIterator[Item]], ahead: int) -> Ahead[Item]:
+        """Start reading `source`, at most `ahead` items in advance of the consumer."""
+        return Ahead(self, source, ahead)
+
+    def release(self, slots: asyncio.Semaphore) -> None:
+        """Release a semaphore of the loop from another thread."""
+        self._loop.call_soon_threadsafe(slots.release)
+
+    def close(self) -> None:
+        """Cancel what runs and end the thread."""
+        if self._loop.is_closed():
+            return
+        self.submit(self._cancel()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _cancel(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+        await self._loop.shutdown_default_executor()
+
+
+class Ahead(Generic[Item]):
+    """An asynchronous iterator that is read ahead of its consumer, who iterates in order.
+
+    An exception of the source is raised at its place in the order.
+    """
+
+    def __init__(self, loop: Loop, source: Callable[[], AsyncIterator[Item]], ahead: int) -> None:
+        self._loop = loop
+        self._slots = asyncio.Semaphore(ahead)
+        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._future = loop.submit(self._pump(source))
+
+    async def _pump(self, source: Callable[[], AsyncIterator[Item]]) -> None:
+        failure: BaseException | None = None
+        try:
+            async for item in source():
+                await self._slots.acquire()
+                self._items.put((item, None))
+        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
+            failure = error
+        self._items.put((END, failure))
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            item, failure = self._items.get()
+            if failure is not None:
+                raise failure
+            if item is END:
+                return
+            self._loop.release(self._slots)
+            yield item
+
+    def cancel(self) -> None:
+        """Stop reading."""
+        self._future.cancel()
+
+
+def pull(push: Callable[[Callable[[Item], bool]], None]) -> Iterator[Item]:
+    """Yield what `push` gives to its argument, which answers whether to go on.
+
+    `push` runs in a thread of its own, at most a few hundred items ahead.
+    """
+    items: queue.Queue[Any] = queue.Queue(PULLED)
+    stopped = threading.Event()
+
+    def emit(item: Item) -> bool:
+        items.put((item, None))
+        return not stopped.is_set()
+
+    def work() -> None:
+        failure: BaseException | None = None
+        try:
+            push(emit)
+        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
+            failure = error
+        items.put((END, failure))
+
+    thread = threading.Thread(target=work, name="parse", daemon=True)
+    thread.start()
+    ended = False
+    try:
+        while True:
+            item, failure = items.get()
+            ended = item is END
+            if failure is not None:
+                raise failure
+            if ended:
+                return
+            yield item
+    finally:
+        stopped.set()
+        while not ended:
+            ended = items.get()[0] is END
+        thread.join()

@@ -1,0 +1,219 @@
+"""Turns raw values into what a stream's schema declares, compiled once per stream."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tap_billing.spec import Record
+
+    Convert = Callable[[Any], Any]
+
+EXTRA = "extra_fields"
+BOOLEANS = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
+INTEGERS = range(-(2**63), 2**63)
+DECIMAL = "x-singer.decimal"
+DESELECTED = "x-selected"
+
+
+def caster(
+    schema: Mapping[str, Any],
+    zone: str,
+    *,
+    partial: bool = False,
+    report: Callable[[str, str], None],
+) -> Callable[[Record], Record]:
+    """Return the function that makes a new, conforming record of a raw one.
+
+    `zone` is the IANA name of the zone that naive datetimes are in; results are UTC. A key that the
+    schema does not declare and a value that cannot be cast go into `extra_fields`, unchanged, and
+    to `report(key, reason)`; a `partial` record's undeclared keys are left out instead.
+    """
+    converters = {
+        key: _converter(declared, zone)
+        for key, declared in schema["properties"].items()
+        if key != EXTRA
+    }
+
+    def cast(raw: Record) -> Record:
+        record: Record = {}
+        extra: Record = {}
+        for key, value in raw.items():
+            convert = converters.get(key)
+            if convert is None:
+                if not partial:
+                    extra[key] = value
+                    report(key, "is not declared in the schema")
+            elif value is None:
+                record[key] = None
+            else:
+                try:
+                    record[key] = convert(value)
+                except (ValueError, OverflowError, InvalidOperation):
+                    record[key] = None
+                    extra[key] = value
+                    report(key, f"is not {_expected(schema['properties'][key])}")
+        if extra:
+            record[EXTRA] = extra
+        return record
+
+    return cast
+
+
+def _expected(declared: Mapping[str, Any]) -> str:
+    return str(declared.get("format") or _kind(declared))
+
+
+def _kind(declared: Mapping[str, Any]) -> str:
+    kinds = declared["type"]
+    return next(k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null")
+
+
+def _converter(declared: Mapping[str, Any], zone: str) -> Convert:
+    kind = _kind(declared)
+    if kind == "object":
+        return _object(declared, zone)
+    if kind == "array":
+        return _array(declared, zone)
+    if kind == "string":
+        shape = declared.get("format")
+        if shape == "date-time":
+            return lambda value: instant(_text(value), zone) if value != "" else None
+        return {"date": _date, DECIMAL: _decimal}.get(shape or "", _text)
+    return {"integer": _integer, "number": _number, "boolean": _boolean}[kind]
+
+
+def _integer(value: Any) -> int | None:
+    if isinstance(value, str):
+        value = value.strip()
+        if not value:
+            return None
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(value)
+    if not isinstance(value, (int, float, str)):
+        raise ValueError(type(value))  # noqa: TRY004 - one exception for all that cannot be cast
+    number = int(value)
+    if number not in INTEGERS:
+        raise ValueError(number)
+    return number
+
+
+def _number(value: Any) -> float | int | None:
+    if type(value) is float or type(value) is int:
+        number: float | int = value
+    elif isinstance(value, str):
+        if not value.strip():
+            return None
+        number = float(value)
+    else:
+        raise ValueError(type(value))
+    if not isfinite(number):
+        raise ValueError(number)
+    return number
+
+
+def _decimal(value: Any) -> str | None:
+    if isinstance(value, str) and not value.strip():
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(type(value))  # noqa: TRY004 - as above
+    number = Decimal(str(value).strip())
+    if not number.is_finite():
+        raise ValueError(number)
+    return format(number, "f")
+
+
+def _boolean(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, str)):
+        text = str(value).strip().lower()
+        if not text:
+            return None
+        if text in BOOLEANS:
+            return BOOLEANS[text]
+    raise ValueError(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    raise ValueError(type(value))
+
+
+def _date(value: Any) -> str | None:
+    text = _text(value).strip()
+    return date.fromisoformat(text[:10]).isoformat() if text else None
+
+
+def _object(declared: Mapping[str, Any], zone: str) -> Convert:
+    converters = {k: _converter(d, zone) for k, d in declared.get("properties", {}).items()}
+
+    def convert(value: Any) -> Any:
+        if value in ([], ""):  # PHP writes an empty object as []
+            return None
+        if not isinstance(value, dict):
+            raise ValueError(type(value))  # noqa: TRY004 - as above
+        return {
+            key: converters[key](item) if key in converters and item is not None else item
+            for key, item in value.items()
+        }
+
+    return convert
+
+
+def _array(declared: Mapping[str, Any], zone: str) -> Convert:
+    items = declared["items"]
+    convert_item = _converter(items, zone)
+    # Selection does not reach below a list, so secrets are left out here.
+    secrets = [k for k, d in items.get("properties", {}).items() if d.get(DESELECTED) is False]
+
+    def convert(value: Any) -> Any:
+        if value == "":
+            return None
+        if not isinstance(value, list):
+            raise ValueError(type(value))  # noqa: TRY004 - as above
+        converted = [None if item is None else convert_item(item) for item in value]
+        for secret in secrets:
+            for item in converted:
+                if item is not None:
+                    item.pop(secret, None)
+        return converted
+
+    return convert
+
+
+@lru_cache(maxsize=65536)
+def instant(text: str, zone: str) -> str | None:
+    """Return a datetime's RFC 3339 text in UTC with `Z`; a naive one is in `zone`.
+
+    Accepts ISO 8601 with or without offset and ChargeOver's `YYYY-MM-DD HH:MM:SS`, and returns None
+    for blank text. In the hour that a change from daylight saving time repeats, the first is meant.
+    Raises ValueError for anything else.
+    """
+    text = text.strip()
+    return render(moment(text, zone)) if text else None
+
+
+def moment(text: str, zone: str) -> datetime:
+    """Return a datetime's instant in UTC; see `instant`. Raises ValueError."""
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=ZoneInfo(zone))
+    return parsed.astimezone(UTC)
+
+
+def render(when: datetime) -> str:
+    """Return an aware datetime as RFC 3339 text in UTC with `Z`, in whole seconds if it is."""
+    return when.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"

@@ -1,0 +1,99 @@
+"""What can go wrong, sorted by what the caller should do about it.
+
+BillingError
+├── SettingsError       mend the settings; raised before the first request
+├── Refused             mend the request, the filter or the account; trying again changes nothing
+│   ├── Unauthorized    the credentials are wrong: no stream of this run can work
+│   └── Forbidden       the credentials are right and may not read this
+├── Retry               try again, after `retry_after` seconds if it says so
+│   ├── RateLimited     the server asks for fewer requests
+│   ├── Unreachable     no answer, or not in time
+│   ├── ServerFailed    the server broke down (5xx)
+│   └── Garbled         an answer, but not the one that was asked for: cut, HTML, malformed
+├── Overload            the request asks for more than the server can tell: ask for less at a time
+├── Stalled             the answers do not lead anywhere: reading on would never end or lose rows
+└── LocalError          this machine failed: a full disk, for instance
+"""
+
+from __future__ import annotations
+
+
+class BillingError(Exception):
+    """Base of everything this package raises on purpose; the text is one line for the user."""
+
+
+class SettingsError(BillingError):
+    """A setting is missing, unknown or wrong."""
+
+
+class Refused(BillingError):
+    """The server understood the request and will not fulfil it."""
+
+
+class Unauthorized(Refused):
+    """The credentials were not accepted."""
+
+
+class Forbidden(Refused):
+    """The credentials were accepted, but may not read this."""
+
+
+class Retry(BillingError):
+    """The same request may succeed later; `retry_after` is the server's own wish in seconds."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(Retry):
+    """Too many requests (429)."""
+
+
+class Unreachable(Retry):
+    """No answer, or not in time."""
+
+
+class ServerFailed(Retry):
+    """The server broke down (500, 502, 503, 504)."""
+
+
+class Garbled(Retry):
+    """The body is not what the API documents: cut off, HTML, malformed."""
+
+
+class Overload(BillingError):
+    """The answer is too large for the server; it can be asked for in parts."""
+
+
+class Stalled(BillingError):
+    """Paging does not progress, or its completeness cannot be shown."""
+
+
+class LocalError(BillingError):
+    """This machine cannot go on."""
+
+
+BY_STATUS: dict[int, type[BillingError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    429: RateLimited,
+    500: ServerFailed,
+    502: ServerFailed,
+    503: ServerFailed,
+    504: ServerFailed,
+}
+
+ADVICE: dict[type[BillingError], str] = {
+    Unauthorized: "check username and password",
+    Forbidden: "give this API user the permission, or deselect the stream",
+    RateLimited: "lower requests_per_second or run at another time",
+    ServerFailed: "the provider has a problem: run again later",
+    Unreachable: "check api_url or site, the network and the proxy",
+    Garbled: "check that api_url is the API and no proxy or login page answers in its place",
+}
+
+
+def for_status(status: int, message: str) -> BillingError:
+    """Return the error for an HTTP status (every one of 400 and above has one)."""
+    return BY_STATUS.get(status, Refused)(message)

@@ -1,0 +1,240 @@
+"""Cheddar's XML API: whole documents, read as a stream of customers, plans or promotions.
+
+Facts come from docs.getcheddar.com, its clients and the bodies in tests/samples/cheddar.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote
+from xml.parsers import expat
+from zoneinfo import ZoneInfo
+
+import xmltodict
+
+from tap_billing.bridge import pull
+from tap_billing.errors import Garbled, Refused, for_status
+from tap_billing.providers.cheddar_resources import (
+    CONTAINERS,
+    LOOKUPS,
+    REPEATED,
+    RESOURCES,
+    SHAPES,
+)
+from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+SUCCESS = 400
+NONE_FOUND = re.compile(r"\bno \w+ found\b", re.IGNORECASE)
+CHUNK = 65536
+# CheddarGetter began in 2009: nothing was created before, so a window from here is the first.
+EPOCH = date(2009, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days on which a request's customers were created, both included; None is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cheddar:
+    """The provider; `timezone` is the IANA name of the API user's zone."""
+
+    product_code: str
+    timezone: str
+    resources: tuple[Resource, ...] = RESOURCES
+    spooled: bool = True
+
+    def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
+        """Return a request per pass; days are whole and inclusive in the API user's zone."""
+        filters = dict(scope.filters or {})
+        path = f"/{resource.path}/productCode/{quote(self.product_code, safe='')}"
+        for key in LOOKUPS:
+            if key in filters:
+                return [Request(resource, path, ((key, str(filters[key])),))]
+        given = tuple(
+            (f"{key}[]" if isinstance(value, list) else key, str(each))
+            for key, value in filters.items()
+            for each in (value if isinstance(value, list) else [value])
+            if key != "createdBeforeDate"
+        )
+        start = self._day(scope.start) if scope.start and resource.created else None
+        before = filters.get("createdBeforeDate")
+        window = Window(start, date.fromisoformat(before) if before else None)
+        whole = Request(resource, path, given, window)
+        if not (scope.since and resource.passes):
+            return [whole]
+        # One day earlier: the zone of the API user is a setting here and may be wrong.
+        since = self._day(scope.since) - timedelta(days=1)
+        return [_narrow(whole, each.since, since) for each in resource.passes]
+
+    def _day(self, when: datetime) -> date:
+        return when.astimezone(ZoneInfo(self.timezone)).date()
+
+    def url(self, request: Request) -> str:
+        """Return path and query, each part encoded once; a code is a part of the path."""
+        params = dict.fromkeys(request.params)
+        if request.position:
+            for key, day in (
+                ("createdAfterDate", request.position.first),
+                ("createdBeforeDate", request.position.last),
+            ):
+                if day:
+                    params[(key, day.isoformat())] = None
+        lookup = next(((k, v) for k, v in params if k in LOOKUPS and "/" not in v), None)
+        path = f"{request.path}/{lookup[0]}/{quote(lookup[1], safe='')}" if lookup else request.path
+        query = "&".join(
+            f"{quote(key, safe='')}={quote(value, safe='')}"
+            for key, value in params
+            if (key, value) != lookup
+        )
+        return f"{path}?{query}" if query else path
+
+    def decode(self, request: Request, reply: Reply) -> Page:
+        """Return the documents, after the whole body was found to be well-formed XML.
+
+        "No customers found." is an answer without documents; every other 404 is Refused.
+        """
+        body = io.BytesIO(reply.body) if isinstance(reply.body, bytes) else reply.body
+        root = _verify(request, body, reply.status)
+        if root == "error":
+            problem = xmltodict.parse(body.read(CHUNK))["error"]
+            text, code = _error(problem, reply.status)
+            if NONE_FOUND.search(text) and code in (400, 404):
+                return Page((), reply.received, reply.server_time)
+            raise for_status(code, f"{request}: {text or f'HTTP {code}'}")
+        if reply.status >= SUCCESS:
+            raise for_status(reply.status, f"{request}: HTTP {reply.status} with <{root}>")
+        expected = request.resource.records_path or (request.resource.name,)
+        if root != expected[0]:
+            raise Garbled(f"{request}: <{root}> came in place of <{expected[0]}>")
+        documents = self._documents(request.resource, body)
+        return Page(documents, reply.received, reply.server_time)
+
+    def _documents(self, resource: Resource, body: BinaryIO) -> Iterator[Document]:
+        path = resource.records_path or (resource.name, resource.name[:-1])
+        shape = SHAPES.get(resource.name, dict)
+        def push(emit: Callable[[Document], bool]) -> None:
+            with body:
+                _parse(body, path, emit)
+
+        for element in pull(push):
+            yield {**shape(plain(element)), "product_code": self.product_code}
+
+    def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing: a document is always complete."""
+        return ()
+
+    def halve(self, request: Request) -> Sequence[Request]:
+        """Return the request for the first and the second half of its creation dates."""
+        window: Window | None = request.position
+        if window is None or not request.resource.created:
+            return ()
+        first = window.first or EPOCH
+        last = window.last or datetime.now(UTC).date() + timedelta(days=1)
+        if last <= first:
+            return ()
+        middle = first + (last - first) // 2
+        return [
+            replace(request, position=Window(window.first, middle)),
+            replace(request, position=Window(middle + timedelta(days=1), window.last)),
+        ]
+
+
+def _narrow(request: Request, since: str, day: date) -> Request:
+    """Return the request for a pass; of two bounds on one date the later holds."""
+    if since == "createdAfterDate":
+        window: Window = request.position
+        first = max(day, window.first) if window.first else day
+        return replace(request, position=replace(window, first=first))
+    params = dict(request.params)
+    later = max(day.isoformat(), params.get(since, ""))
+    kept = tuple((key, value) for key, value in request.params if key != since)
+    return replace(request, params=(*kept, (since, later)))
+
+
+def _verify(request: Request, body: BinaryIO, status: int) -> str:
+    """Return the root element's name and rewind the body to the start of its XML.
+
+    Raises Refused for a DOCTYPE or entity declaration, Garbled for anything but well-formed XML.
+    """
+    root: list[str] = []
+    parser = expat.ParserCreate()
+
+    def begin(name: str, _attributes: dict[str, str]) -> None:
+        root.append(name)
+        parser.StartElementHandler = None
+
+    def refuse(*_: Any) -> None:
+        raise Refused(f"{request}: the document declares a DOCTYPE or an entity, which is not read")
+
+    parser.StartElementHandler = begin
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    body.seek(0)
+    head = body.read(CHUNK)
+    # A recorded body begins with a line break before its XML declaration, which expat refuses.
+    start = len(head) - len(head.lstrip())
+    body.seek(start)
+    try:
+        parser.ParseFile(body)
+    except expat.ExpatError as error:
+        if status >= SUCCESS:
+            raise for_status(status, f"{request}: HTTP {status} without an XML answer") from None
+        raise Garbled(
+            f"{request}: HTTP {status} with a body that is not well-formed XML ({error})"
+        ) from None
+    body.seek(start)
+    return root[0]
+
+
+def _error(problem: Any, status: int) -> tuple[str, int]:
+    if not isinstance(problem, dict):
+        return str(problem or ""), status
+    text = str(problem.get("#text") or "")
+    auxiliary = problem.get("@auxCode")
+    code = str(problem.get("@code") or "")
+    if status < SUCCESS:
+        status = int(code) if code.isdigit() and int(code) >= SUCCESS else SUCCESS
+    return f"{text} (auxCode {auxiliary})" if auxiliary else text, status
+
+
+def _parse(body: BinaryIO, path: tuple[str, ...], emit: Callable[[Document], bool]) -> None:
+    def item(where: list[tuple[str, Any]], element: Any) -> bool:
+        if where[-1][0] != path[-1] or not isinstance(element, dict):
+            return True
+        return emit(element)
+
+    xmltodict.parse(body, item_depth=len(path), item_callback=item, force_list=REPEATED)
+
+
+def plain(element: Document) -> Document:
+    """Return an element of xmltodict as a plain document: attributes as keys, containers as lists.
+
+    An attribute gives way to a child element of the same name, which the vendor repeats.
+    """
+    document: Document = {}
+    for key, value in element.items():
+        child = CONTAINERS.get(key)
+        if child and (value is None or (isinstance(value, dict) and child in value)):
+            members = (value or {}).get(child, [])
+            document[key] = [plain(each) for each in members if isinstance(each, dict)]
+            other = {k: v for k, v in (value or {}).items() if k != child}
+            if other:
+                document[f"{key}_other"] = other
+        elif isinstance(value, dict):
+            document[key] = plain(value)
+        elif key.startswith("@"):
+            document.setdefault(key[1:], value)
+        else:
+            document[key] = value
+    return document

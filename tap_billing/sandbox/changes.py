@@ -1,0 +1,178 @@
+"""Edits and deletions: what moves, or by the vendors' blindness does not move, a modified time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_billing.sandbox import charges, names, signups
+from tap_billing.sandbox.model import Charge, Contact, Metadatum
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from tap_billing.sandbox.company import Company
+    from tap_billing.sandbox.model import Customer, Subscription
+
+
+def new_card(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Let a subscription be paid by a new card; only the customer's card time moves."""
+    customer = company.customers[subscription.customer_id]
+    card = signups.add_card(company, customer, dice)
+    subscription.paymethod, subscription.paymethod_id = "crd", card.id
+    subscription.phases[-1].card = card
+    customer.card_modified = company.now
+
+
+def switch_paymethod(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Switch to another card or way to pay; the package's modified time does not move."""
+    if dice.random() < 3 / 4:
+        new_card(company, subscription, dice)
+        return
+    customer = company.customers[subscription.customer_id]
+    plan = company.products[subscription.plan_id]
+    method, number = signups.add_paymethod(company, customer, plan, dice)
+    subscription.paymethod, subscription.paymethod_id = method, number
+    card = company.cards[number] if method == "crd" and number else None
+    subscription.phases[-1].card = card
+    customer.card_modified = company.now
+
+
+def delete_card(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Delete a card that nothing is paid by any more."""
+    customer = company.customers[subscription.customer_id]
+    used = {
+        company.subscriptions[number].paymethod_id
+        for number in customer.subscription_ids
+        if company.subscriptions[number].paymethod == "crd"
+    }
+    idle = [number for number in customer.card_ids if number not in used]
+    if idle:
+        number = dice.choice(idle)
+        customer.card_ids.remove(number)
+        del company.cards[number]
+
+
+def edit_customer(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Edit the customer's own fields."""
+    customer = company.customers[subscription.customer_id]
+    where = next(each for each in names.HOMES if each.country == customer.address[5])
+    field = dice.randrange(4)
+    if field == 0:
+        customer.address = names.address(dice, where)
+    elif field == 1:
+        customer.company = names.firm(dice, where) or customer.company
+    elif field == 2:
+        customer.notes = dice.choice(names.NOTES)
+    else:
+        customer.phone = f"555-01{dice.randrange(100):02d}"
+    customer.modified = company.now
+
+
+def add_contact(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Add a further contact to the customer."""
+    customer = company.customers[subscription.customer_id]
+    where = next(each for each in names.HOMES if each.country == customer.address[5])
+    person = names.person(dice, where)
+    number = company.next_id("contact")
+    email = "" if dice.random() < 1 / 10 else f"{person.handle}.{number}@example.com"
+    company.contacts[number] = Contact(
+        number, customer.id, person.first_name, person.last_name, email, "",
+        dice.choice(names.TITLES), email or company.token("username", number),
+        company.token("contact", number), company.now, company.now,
+    )  # fmt: skip
+    customer.contact_ids.append(number)
+
+
+def edit_contact(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Edit one of the customer's contacts; the main one is also the customer's own person."""
+    customer = company.customers[subscription.customer_id]
+    contact = company.contacts[dice.choice(customer.contact_ids)]
+    contact.title = dice.choice(names.TITLES)
+    contact.phone = f"555-01{dice.randrange(100):02d}"
+    contact.modified = company.now
+    if contact.id == customer.superuser_id:
+        customer.phone = contact.phone
+        customer.modified = company.now
+
+
+def delete_contact(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Delete a contact that is not the main one."""
+    customer = company.customers[subscription.customer_id]
+    if len(customer.contact_ids) > 1:
+        number = customer.contact_ids.pop(dice.randrange(1, len(customer.contact_ids)))
+        del company.contacts[number]
+
+
+def edit_metadata(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Set or add a metadatum; the customer's modified time does not move."""
+    customer = company.customers[subscription.customer_id]
+    if customer.metadata and dice.random() < 2 / 3:
+        datum = dice.choice(customer.metadata)
+        datum.value, datum.modified = dice.choice(names.PROJECTS), company.now
+        return
+    number = company.next_id("metadatum")
+    customer.metadata.append(
+        Metadatum(number, f"field {number}", dice.choice(names.PROJECTS), company.now, company.now)
+    )
+
+
+def charge_custom(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Put a custom charge or credit on the open invoice."""
+    if subscription.pending is None:
+        return
+    customer = company.customers[subscription.customer_id]
+    code, rate = dice.choice(
+        (("SUPPORT", 2500), ("CREDIT_FORWARD", -500), ("late & fee", 999), ("SMALL_RECURRING", -5))
+    )
+    quantity = dice.choice((1, 1, 2, 3)) if rate > 0 else 1
+    description = dice.choice(("", 'Help on the phone: 30 min, "urgent"', "Überweisung <2024>"))
+    subscription.pending.custom.append(
+        Charge(
+            company.next_id("charge"), "custom", None, code, description, rate, quantity,
+            charges.tax(customer, rate * quantity), None, None, company.now,
+        )
+    )  # fmt: skip
+
+
+def edit_subscription(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Edit a package's own fields: its modified time moves."""
+    subscription.nickname = dice.choice(("", "renamed", "main: account, 2", "プラン"))
+    subscription.modified = company.now
+
+
+def edit_invoice(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Edit the memo of the last invoice: its modified time moves."""
+    if subscription.invoice_ids:
+        invoice = company.invoices[subscription.invoice_ids[-1]]
+        invoice.memo = dice.choice(("Thanks!", "PO 4711: see attachment, p. 2", ""))
+        invoice.modified = company.now
+
+
+def delete_customer(company: Company, customer: Customer) -> None:
+    """Delete a customer with all that belongs to it; no trace is left."""
+    for number in customer.invoice_ids:
+        for each in company.invoices.pop(number).transaction_ids:
+            del company.transactions[each]
+    for number in customer.subscription_ids:
+        subscription = company.subscriptions.pop(number)
+        for each in subscription.usage_ids:
+            del company.usages[each]
+        for phase in subscription.phases:
+            company.phase_invoices.pop(phase.id, None)
+    for number in customer.contact_ids:
+        del company.contacts[number]
+    for number in customer.card_ids:
+        del company.cards[number]
+    for books in (company.achs, company.tokens, company.quotes):
+        for number in [key for key, row in books.items() if row.customer_id == customer.id]:
+            del books[number]
+    gone = {
+        "customer": {customer.id},
+        "billing_package": set(customer.subscription_ids),
+        "invoice": set(customer.invoice_ids),
+    }
+    for number in [
+        key for key, row in company.notes.items() if row.context_id in gone[row.context]
+    ]:
+        del company.notes[number]
+    del company.customers[customer.id]

@@ -1,0 +1,302 @@
+"""The sample company's data, provider neutral: what both vendors' tellings are rendered from.
+
+Instants are aware UTC datetimes in whole seconds. Money is an integer in the currency's minor unit
+(cents; whole yen for JPY, see `Currency.decimals`). Ids are integers that increase with creation,
+one sequence per kind; `Company` keeps each kind in a dict by id, in creation order, and what the
+business deletes leaves its dict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from tap_billing.sandbox.offer import (
+    Admin,
+    Coupon,
+    Currency,
+    Entry,
+    Incentive,
+    PlanItem,
+    Product,
+    ProductKind,
+    Promotion,
+    Terms,
+    Tier,
+    Tierset,
+)
+from tap_billing.sandbox.people import Account, Address, Card, Contact, Customer, Metadatum
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from decimal import Decimal
+
+__all__ = [
+    "Account",
+    "Address",
+    "Admin",
+    "Application",
+    "Card",
+    "Charge",
+    "ChargeKind",
+    "Contact",
+    "Coupon",
+    "Currency",
+    "Customer",
+    "Entry",
+    "Incentive",
+    "Invoice",
+    "Line",
+    "Metadatum",
+    "Note",
+    "Paymethod",
+    "Pending",
+    "Phase",
+    "PlanItem",
+    "Product",
+    "ProductKind",
+    "Promotion",
+    "Quote",
+    "Subscription",
+    "Terms",
+    "Tier",
+    "Tierset",
+    "Tracked",
+    "Transaction",
+    "Usage",
+    "decimal_text",
+]
+
+ChargeKind = Literal["recurring", "item", "custom", "setup"]
+Paymethod = Literal["crd", "ach", "tok", "inv"]
+
+
+@dataclass(slots=True)
+class Tracked:
+    """The quantity of an item that a subscription has used (Cheddar's subscription item)."""
+
+    item_id: int
+    quantity: Decimal  # up to 4 decimals
+    created: datetime | None  # None (and modified None) = never set
+    modified: datetime | None
+
+
+@dataclass(slots=True)
+class Phase:
+    """A subscription between two plan changes: Cheddar's subscription record.
+
+    A subscription's last phase is the current one. Its open (pending) invoice moves from phase to
+    phase; issued invoices keep `Invoice.phase_id`.
+    """
+
+    id: int
+    subscription_id: int
+    plan_id: int
+    created: datetime
+    card: Card | None  # None = pays otherwise (invoice, bank account, token)
+    coupon_code: str
+    tracked: list[Tracked]
+
+
+@dataclass(slots=True)
+class Line:
+    """A line of a ChargeOver package: the plan, an item it meters, a discount."""
+
+    id: int
+    product_id: int
+    tierset: Tierset
+    descrip: str | None
+    quantity: int
+    created: datetime
+    trial_days: int = 0
+
+
+@dataclass(slots=True)
+class Charge:
+    """A line of an invoice, or a custom charge waiting on the pending one. Amount = rate*quantity."""
+
+    id: int
+    kind: ChargeKind
+    product_id: int | None  # None: custom, of no product
+    code: str
+    descrip: str
+    rate: int
+    quantity: int
+    tax: int  # of the whole charge
+    line_id: int | None  # the package line it bills
+    tierset_id: int | None
+    created: datetime
+
+
+@dataclass(slots=True)
+class Pending:
+    """A subscription's open invoice, not billed yet: only Cheddar tells it.
+
+    When billed it becomes an `Invoice` with the same `bill_id` (Cheddar's identity) and `number`.
+    Recurring and item charges are computed: `Company.pending_charges(subscription)`.
+    """
+
+    bill_id: int
+    number: int
+    created: datetime
+    billing_at: datetime
+    custom: list[Charge]
+
+
+@dataclass(slots=True)
+class Subscription:
+    """ChargeOver's package: stays the same row over plan changes."""
+
+    id: int
+    customer_id: int
+    token: str
+    code: str  # external key, may be ""
+    nickname: str
+    plan_id: int
+    seats: int  # quantity of the plan
+    paymethod: Paymethod
+    paymethod_id: int | None  # of the card, ach or tokenized row
+    paycycle: str
+    terms_id: int
+    lines: list[Line]  # current ones; a changed line gets a new id
+    phases: list[Phase]  # oldest first, at least one
+    pending: Pending | None  # None: cancelled, or the next one is pre-generated already
+    coupon: Coupon | None
+    coupon_until: datetime | None  # None with a coupon = forever
+    created: datetime
+    modified: datetime  # NOT moved by cancel, hold, suspension, pay-method or pay-cycle change
+    trial_until: datetime | None
+    next_bill: datetime | None  # None when cancelled
+    hold_until: datetime | None = None
+    suspended_from: datetime | None = None
+    suspended_to: datetime | None = None
+    cancelled: datetime | None = None
+    cancel_reason: str = ""
+    cancel_type: str = ""  # "", customer, nonpayment, trial
+    bills: int = 0  # invoices issued so far
+    invoice_ids: list[int] = field(default_factory=list)
+    usage_ids: list[int] = field(default_factory=list)
+    invoiced: int = 0
+    collected: int = 0
+
+
+@dataclass(slots=True)
+class Invoice:
+    id: int  # ChargeOver's
+    bill_id: int  # Cheddar's identity, see Pending
+    number: int  # Cheddar's invoice number, unique
+    kind: Literal["subscription", "one-time"]
+    customer_id: int
+    subscription_id: int | None  # None: one-off
+    phase_id: int | None  # for a one-off: the customer's phase when it was made
+    token: str
+    terms_id: int
+    charges: list[Charge]
+    tax_rate: Decimal | None
+    date: date  # may lie in the future: pre-generated
+    due_date: date
+    billing_at: datetime  # equals `created` unless pre-generated
+    cycle: tuple[date, date] | None  # the period it bills for, both inclusive; None = one-off
+    memo: str
+    bill_created: datetime  # when Cheddar's open invoice came to be (<= created)
+    created: datetime
+    modified: datetime  # moves on edits and voids, NOT on payments, credits, write-offs or time
+    subtotal: int
+    taxes: int
+    total: int
+    payments: int = 0
+    credits: int = 0
+    written_off: int = 0
+    declines: int = 0
+    voided: datetime | None = None
+    paid_on: date | None = None
+    paid_by: int | None = None  # the transaction that settled it; stays when that is voided later
+    transaction_ids: list[int] = field(default_factory=list)  # attempts, payments, refunds, credits
+
+    @property
+    def balance(self) -> int:
+        """Return what is still to be paid, in minor units; 0 when void."""
+        if self.voided:
+            return 0
+        return self.total - self.payments - self.credits - self.written_off
+
+
+@dataclass(slots=True)
+class Application:
+    invoice_id: int
+    amount: int
+
+
+@dataclass(slots=True)
+class Transaction:
+    id: int
+    kind: Literal["pay", "ref", "cre"]  # Cheddar tells pay and ref only
+    parent_id: int | None  # of a refund: the payment
+    customer_id: int
+    invoice_id: int | None  # the invoice it was attempted for
+    method: str  # visa, mastercard, american-express, discover, check, ach, credit
+    detail: str  # "x1111"
+    card_id: int | None
+    approved: bool
+    message: str  # why declined
+    error: int  # 0, or the gateway's code
+    amount: int  # negative for refunds
+    fee: int  # zero or negative
+    token: str
+    reference: str  # the gateway's transaction id; "" when declined
+    memo: str
+    applied: list[Application]
+    date: date
+    created: datetime
+    voided: datetime | None = None
+    refund_ids: list[int] = field(default_factory=list)
+    modified: datetime | None = None  # None = never; told by no provider
+
+
+@dataclass(slots=True)
+class Usage:
+    """A metered quantity reported for a package line."""
+
+    id: int
+    line_id: int
+    subscription_id: int
+    customer_id: int
+    item_id: int
+    value: Decimal
+    kind: str  # add, max
+    start: datetime
+    end: datetime
+    code: str
+    created: datetime
+
+
+@dataclass(slots=True)
+class Note:
+    id: int
+    admin_id: int
+    text: str
+    context: Literal["customer", "billing_package", "invoice"]
+    context_id: int
+    created: datetime
+
+
+@dataclass(slots=True)
+class Quote:
+    id: int
+    customer_id: int
+    token: str
+    date: date
+    valid_until: date
+    plan_id: int
+    total: int
+    paycycle: str
+    status: str  # open-new, open-sent, closed-won, closed-lost
+    created: datetime
+    modified: datetime
+
+
+def decimal_text(amount: int, decimals: int) -> str:
+    """Return minor units as a plain decimal string with `decimals` places ("-12.30", "1200")."""
+    sign = "-" if amount < 0 else ""
+    whole, part = divmod(abs(amount), 10**decimals)
+    return f"{sign}{whole}.{part:0{decimals}d}" if decimals else f"{sign}{whole}"

@@ -1,0 +1,186 @@
+"""How invoices get paid or not: attempts and repeats, checks, refunds, voids, credits, write-offs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+from tap_billing.sandbox import billing
+from tap_billing.sandbox.days import local_date, seconds
+from tap_billing.sandbox.model import Application, Transaction
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from tap_billing.sandbox.company import Company
+    from tap_billing.sandbox.model import Invoice, Subscription
+
+REPEATS = (3, 5, 7)  # days after which a declined payment is tried again
+METHODS = {"visa": "visa", "mast": "mastercard", "amex": "american-express", "disc": "discover"}
+DECLINES = (
+    (204, "Insufficient funds"),
+    (202, "This transaction has been declined: expired card"),
+    (231, "Issuer said \"no\" & gave no reason"),
+)  # fmt: skip
+
+
+def collect(company: Company, invoice: Invoice, subscription: Subscription | None) -> None:
+    """Set the payment of a new invoice going: charged at once, or paid by the customer some day."""
+    dice = company.dice("collect", invoice.id)
+    if subscription is not None and subscription.paymethod != "inv":
+        company.at(company.now + seconds(dice.randrange(3, 40)), attempt, invoice.id)
+        return
+    throw = dice.random()
+    if throw < 0.05:  # never
+        company.at(company.now + timedelta(days=dice.randrange(100, 200)), give_up, invoice.id)
+        return
+    late = 45 if throw < 0.2 else 0
+    days = dice.uniform(1, 28) + late
+    company.at(company.now + timedelta(days=days), settle, invoice.id)
+
+
+def attempt(company: Company, invoice_id: int) -> None:
+    """Charge an open invoice; a declined attempt is a transaction, too, and is repeated."""
+    invoice = company.invoices.get(invoice_id)
+    if invoice is None or invoice.balance <= 0:
+        return
+    dice = company.dice("attempt", invoice_id)
+    if dice.random() < (0.93 if not invoice.declines else 0.55):
+        _pay(company, invoice, invoice.balance, dice)
+        return
+    error, message = dice.choice(DECLINES)
+    declined = _record(company, invoice, "pay", invoice.balance)
+    declined.approved, declined.error, declined.message = False, error, message
+    declined.fee, declined.reference = 0, ""
+    invoice.declines += 1
+    if invoice.declines <= len(REPEATS):
+        days = REPEATS[invoice.declines - 1]
+        company.at(company.now + timedelta(days=days), attempt, invoice_id)
+        return
+    subscription = company.subscriptions.get(invoice.subscription_id or 0)
+    if subscription is not None and subscription.cancelled is None and dice.random() < 0.7:
+        billing.stop(company, subscription, "nonpayment", "Declined after 4 attempts")
+    company.at(company.now + timedelta(days=dice.randrange(40, 120)), give_up, invoice_id)
+
+
+def settle(company: Company, invoice_id: int) -> None:
+    """Book what a customer sends for an open invoice: all of it, or a part with the rest later."""
+    invoice = company.invoices.get(invoice_id)
+    if invoice is None or invoice.balance <= 0:
+        return
+    dice = company.dice("settle", invoice_id)
+    if dice.random() < 0.1 and invoice.balance > 1000:
+        _pay(company, invoice, invoice.balance // 2, dice)
+        company.at(company.now + timedelta(days=dice.uniform(3, 30)), settle, invoice_id)
+    else:
+        _pay(company, invoice, invoice.balance, dice)
+
+
+def give_up(company: Company, invoice_id: int) -> None:
+    """Write an unpaid invoice off, or void it, or leave it in collections."""
+    invoice = company.invoices.get(invoice_id)
+    if invoice is None or invoice.balance <= 0:
+        return
+    throw = company.dice("give up", invoice_id).random()
+    if throw < 0.5:
+        company.customers[invoice.customer_id].written_off += invoice.balance
+        invoice.written_off += invoice.balance
+        invoice.paid_on = local_date(company.now)
+    elif throw < 0.65:
+        billing.void(company, invoice)
+
+
+def refund(company: Company, payment: Transaction, amount: int) -> None:
+    """Refund (a part of) an approved payment; the invoice stays paid."""
+    invoice = company.invoices[payment.invoice_id or 0]
+    back = _record(company, invoice, "ref", -amount)
+    back.parent_id, back.method, back.detail = payment.id, payment.method, payment.detail
+    back.card_id, back.fee = payment.card_id, 0
+    payment.refund_ids.append(back.id)
+
+
+def refunded(company: Company, payment: Transaction) -> int:
+    """Return how much of a payment was refunded so far, in minor units."""
+    return -sum(company.transactions[number].amount for number in payment.refund_ids)
+
+
+def void(company: Company, payment: Transaction) -> None:
+    """Void a payment: it is no longer applied, and its invoices are open again."""
+    payment.voided = payment.modified = company.now
+    for application in payment.applied:
+        invoice = company.invoices[application.invoice_id]
+        invoice.payments -= application.amount
+        invoice.paid_on = None
+        company.customers[invoice.customer_id].paid -= application.amount
+        if invoice.subscription_id is not None:
+            company.subscriptions[invoice.subscription_id].collected -= application.amount
+        company.at(company.now + timedelta(days=2), attempt, invoice.id)
+    payment.applied = []
+
+
+def credit(company: Company, invoice: Invoice, amount: int, memo: str) -> None:
+    """Give credit on an open invoice."""
+    given = min(amount, invoice.balance)
+    transaction = _record(company, invoice, "cre", given)
+    transaction.method, transaction.detail, transaction.memo = "credit", "", memo
+    transaction.card_id, transaction.fee, transaction.reference = None, 0, "API Credit"
+    transaction.applied = [Application(invoice.id, given)]
+    invoice.credits += given
+    company.customers[invoice.customer_id].credited += given
+    if invoice.balance == 0:
+        invoice.paid_on = local_date(company.now)
+
+
+def _pay(company: Company, invoice: Invoice, amount: int, dice: Random) -> None:
+    payment = _record(company, invoice, "pay", amount)
+    payment.applied = [Application(invoice.id, amount)]
+    if dice.random() < 1 / 40:
+        payment.memo = 'Paid by "phone": <thanks>, all good & settled'
+    invoice.payments += amount
+    company.customers[invoice.customer_id].paid += amount
+    if invoice.subscription_id is not None:
+        company.subscriptions[invoice.subscription_id].collected += amount
+    if invoice.balance == 0:
+        invoice.paid_on = local_date(company.now)
+        invoice.paid_by = payment.id
+
+
+def _record(
+    company: Company, invoice: Invoice, kind: Literal["pay", "ref", "cre"], amount: int
+) -> Transaction:
+    subscription = company.subscriptions.get(invoice.subscription_id or 0)
+    method, detail, card_id = "check", f"#{1000 + invoice.id}", None
+    if subscription is not None and subscription.paymethod_id is not None:
+        number = subscription.paymethod_id
+        method, detail = "paypal", "x9999"
+        if subscription.paymethod == "crd":
+            card = company.cards[number]
+            method, detail, card_id = METHODS[card.kind], f"x{card.last_four}", card.id
+        elif subscription.paymethod == "ach":
+            method, detail = "ach", f"x{company.achs[number].number[-4:]}"
+    number = company.next_id("transaction")
+    charged = method not in ("check", "credit")
+    transaction = Transaction(
+        id=number,
+        kind=kind,
+        parent_id=None,
+        customer_id=invoice.customer_id,
+        invoice_id=invoice.id,
+        method=method,
+        detail=detail,
+        card_id=card_id,
+        approved=True,
+        message="",
+        error=0,
+        amount=amount,
+        fee=-(amount * 29 // 1000 + 30) if charged and amount > 0 else 0,
+        token=company.token("transaction", number),
+        reference=company.token("reference", number) if charged else "Manual Entry",
+        memo="",
+        applied=[],
+        date=local_date(company.now),
+        created=company.now,
+    )
+    company.transactions[number] = transaction
+    invoice.transaction_ids.append(number)
+    return transaction

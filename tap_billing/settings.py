@@ -1,0 +1,357 @@
+"""The settings as data, and what is wrong with those that were given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jsonschema import Draft7Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PROVIDERS = ("chargeover", "cheddar")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting; `default` is told to the user where it depends on the provider."""
+
+    name: str
+    schema: Mapping[str, Any]
+    description: str
+    allowed: str
+    default: Any = None
+    secret: bool = False
+    required: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a provider's settings are when they are not given."""
+
+    timezone: str
+    request_timeout: float
+    api_url: str | None = None
+
+
+DEFAULTS: Mapping[str, Defaults] = {
+    "chargeover": Defaults("America/Chicago", 300),
+    "cheddar": Defaults("UTC", 1800, "https://getcheddar.com/xml"),
+}
+
+TEXT = {"type": "string", "minLength": 1}
+CUSTOM_STREAM = {
+    "type": "object",
+    "required": ["name", "path", "primary_keys"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_]*$"},
+        "path": TEXT,
+        "records_path": {"type": "string"},
+        "primary_keys": {"type": "array", "items": TEXT},
+        "replication_key": TEXT,
+        "filters": {"type": ["array", "object"]},
+        "schema": {"type": "object"},
+    },
+}
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "provider",
+        {"type": "string", "enum": list(PROVIDERS)},
+        "The billing system to read.",
+        "chargeover, cheddar",
+        required="always",
+    ),
+    Setting(
+        "sandbox",
+        {"type": "boolean"},
+        "Read the built-in sample company: no account, no credentials, no network.",
+        "true, false",
+        default=False,
+    ),
+    Setting(
+        "sandbox_now",
+        TEXT,
+        "The sample company's time, to see what a later run brings; the clock's by default.",
+        "a date or date-time such as 2026-02-01T00:00:00Z",
+    ),
+    Setting(
+        "username",
+        TEXT,
+        "ChargeOver: the API key's public key. Cheddar: the user's e-mail address.",
+        "text",
+        secret=True,
+        required="unless sandbox",
+    ),
+    Setting(
+        "password",
+        TEXT,
+        "ChargeOver: the API key's private key. Cheddar: the user's password or API key.",
+        "text",
+        secret=True,
+        required="unless sandbox",
+    ),
+    Setting(
+        "site",
+        TEXT,
+        "The ChargeOver account: acme, acme.chargeover.com or the whole URL.",
+        "acme, acme.chargeover.com or https://acme.chargeover.com/api/v3",
+        required="for chargeover, unless api_url or sandbox",
+    ),
+    Setting(
+        "product_code",
+        TEXT,
+        "The code of the Cheddar product.",
+        "text",
+        required="for cheddar, unless sandbox",
+    ),
+    Setting(
+        "api_url",
+        TEXT,
+        "The API's base URL, for proxies, gateways and test servers; from site, or"
+        " https://getcheddar.com/xml.",
+        "an http or https URL such as https://acme.chargeover.com/api/v3",
+    ),
+    Setting(
+        "start_date",
+        TEXT,
+        "Read nothing created before it; everything by default.",
+        "a date or date-time such as 2024-01-01T00:00:00Z",
+    ),
+    Setting(
+        "timezone",
+        TEXT,
+        "The zone of datetimes without offset and of Cheddar's whole-day filters; by default"
+        " America/Chicago for chargeover, UTC for cheddar.",
+        "an IANA name such as America/Chicago",
+    ),
+    Setting(
+        "filters",
+        {"type": "object"},
+        "Per stream, what the server should leave out: for chargeover a list of field, operator"
+        " and value, for cheddar an object of parameters.",
+        'an object such as {"invoices": [{"field": "total", "operator": "GT", "value": "0"}]}',
+    ),
+    Setting(
+        "custom_streams",
+        {"type": "array", "items": CUSTOM_STREAM},
+        "Further read-only endpoints as streams.",
+        "a list of {name, path, primary_keys, records_path?, replication_key?, filters?, schema?}",
+    ),
+    Setting(
+        "page_size",
+        {"type": "integer", "minimum": 1, "maximum": 500},
+        "Rows a request asks ChargeOver for.",
+        "1 to 500",
+        default=500,
+    ),
+    Setting(
+        "max_concurrency",
+        {"type": "integer", "minimum": 1, "maximum": 64},
+        "Requests in flight, over all streams.",
+        "1 to 64",
+        default=8,
+    ),
+    Setting(
+        "requests_per_second",
+        {"type": "number", "exclusiveMinimum": 0},
+        "A ceiling on top of what the server's answers ask for; none by default.",
+        "a number above 0",
+    ),
+    Setting(
+        "request_timeout",
+        {"type": "number", "exclusiveMinimum": 0},
+        "Seconds for one attempt of a request; by default 300, for cheddar 1800.",
+        "a number of seconds above 0",
+    ),
+    Setting(
+        "lookback",
+        {"type": "number", "minimum": 0},
+        "Seconds below the bookmark that are read again, for rows that become visible late.",
+        "a number of seconds, 0 or more",
+        default=300,
+    ),
+    Setting(
+        "decimals",
+        {"type": "string", "enum": ["number", "string"]},
+        "Money as JSON numbers, or as exact x-singer.decimal strings.",
+        "number, string",
+        default="number",
+    ),
+)
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
+
+
+def config_jsonschema() -> dict[str, Any]:
+    """Return the settings as the JSON schema that a Singer tap declares, new each time."""
+    properties: dict[str, Any] = {}
+    for setting in SETTINGS:
+        declared = {**setting.schema, "description": setting.description}
+        kind = declared["type"]
+        declared["type"] = [kind] if setting.required == "always" else [kind, "null"]
+        if "enum" in declared and setting.required != "always":
+            declared["enum"] = [*declared["enum"], None]
+        if setting.default is not None:
+            declared["default"] = setting.default
+        if setting.secret:
+            declared |= {"secret": True, "writeOnly": True}
+        properties[setting.name] = declared
+    return {"type": "object", "properties": properties, "required": ["provider"]}
+
+
+def problems(config: Mapping[str, Any], further: Mapping[str, Any]) -> list[str]:
+    """Return a line for each thing that is wrong; `further` are the SDK's own settings."""
+    found = [
+        _unknown(name, [*BY_NAME, *further]) for name in config if name not in (*BY_NAME, *further)
+    ]
+    for setting in SETTINGS:
+        value = config.get(setting.name)
+        if value is None:
+            if _is_required(setting.name, config):
+                found.append(f"{setting.name}: missing; allowed: {setting.allowed}")
+        elif not _fits(setting, value):
+            found.append(_refusal(setting, value))
+    for name, declared in further.items():
+        if name in config and not Draft7Validator(declared).is_valid(config[name]):
+            found.append(f"{name}: not as singer-sdk documents it")
+    return found
+
+
+def _is_required(name: str, config: Mapping[str, Any]) -> bool:
+    if name == "provider":
+        return True
+    if config.get("sandbox") is True:
+        return False
+    provider = config.get("provider")
+    return (
+        name in ("username", "password")
+        or (name == "site" and provider == "chargeover" and not config.get("api_url"))
+        or (name == "product_code" and provider == "cheddar")
+    )
+
+
+def _fits(setting: Setting, value: Any) -> bool:
+    if isinstance(value, bool) and setting.schema["type"] != "boolean":
+        return False
+    check = CHECKS.get(setting.name)
+    return Draft7Validator(setting.schema).is_valid(value) and (check is None or check(value))
+
+
+def _refusal(setting: Setting, value: Any) -> str:
+    given = "a value of the wrong form" if setting.secret else repr(value)
+    if isinstance(value, (dict, list)):
+        errors = Draft7Validator(setting.schema).iter_errors(value)
+        given = next((f"{e.json_path.removeprefix('$')}: {e.message}" for e in errors), "this")
+    return f"{setting.name}: {given} is not allowed; allowed: {setting.allowed}"
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(sorted(known))}"
+    return f"{name}: unknown setting; {hint}"
+
+
+def _is_when(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_zone(value: str) -> bool:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_site(value: str) -> bool:
+    return _is_url(site_url(value)) and not set(value) & set(" @?#")
+
+
+CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "start_date": _is_when,
+    "sandbox_now": _is_when,
+    "timezone": _is_zone,
+    "api_url": _is_url,
+    "site": _is_site,
+}
+
+
+def site_url(site: str) -> str:
+    """Return the API's base URL for what a user calls the account."""
+    host = site.removeprefix("https://").removeprefix("http://").strip("/")
+    host = host.removesuffix("/api/v3")
+    scheme = "http" if site.startswith("http://") else "https"
+    return f"{scheme}://{host if '.' in host or ':' in host else f'{host}.chargeover.com'}/api/v3"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings with their defaults filled in, as the rest of the tap uses them."""
+
+    provider: str
+    timezone: str
+    request_timeout: float
+    start: datetime | None
+    page_size: int
+    max_concurrency: int
+    requests_per_second: float | None
+    lookback: float
+    decimals: str
+    product_code: str
+    api_url: str | None = None
+    credentials: tuple[str, str] = field(default=("", ""), repr=False)
+    sandbox: bool = False
+    sandbox_now: datetime | None = None
+
+
+def settings(config: Mapping[str, Any]) -> Settings:
+    """Return valid configuration as settings; naive datetimes are in `timezone`."""
+
+    def get(name: str) -> Any:
+        value = config.get(name)
+        return BY_NAME[name].default if value is None else value
+
+    defaults = DEFAULTS[config["provider"]]
+    zone = get("timezone") or defaults.timezone
+    site = get("site")
+    return Settings(
+        provider=config["provider"],
+        timezone=zone,
+        request_timeout=get("request_timeout") or defaults.request_timeout,
+        start=_when(get("start_date"), zone),
+        page_size=get("page_size"),
+        max_concurrency=get("max_concurrency"),
+        requests_per_second=get("requests_per_second"),
+        lookback=get("lookback"),
+        decimals=get("decimals"),
+        product_code=get("product_code") or "",
+        api_url=get("api_url") or (site_url(site) if site else defaults.api_url),
+        credentials=(get("username") or "", get("password") or ""),
+        sandbox=get("sandbox"),
+        sandbox_now=_when(get("sandbox_now"), zone),
+    )
+
+
+def _when(text: str | None, zone: str) -> datetime | None:
+    if text is None:
+        return None
+    when = datetime.fromisoformat(text)
+    return (when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)

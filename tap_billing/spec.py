@@ -1,0 +1,147 @@
+"""The vocabulary as frozen data: what is requested, what is cut from it, what providers offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - dataclasses name it at run time
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Document = dict[str, Any]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """A stream: which records of a document it consists of.
+
+    `path` are the keys to walk from the document to the records, every list on the way flattened.
+    `lift` names the columns that a record takes from its ancestors: column -> (level, key), level 0
+    being the document. A `partial` stream shows some of a document's keys; the others are its
+    siblings' and no news.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    path: tuple[str, ...] = ()
+    replication_key: str | None = None
+    lift: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    selected: bool = True
+    partial: bool = False
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A filtered read of a resource: rows whose `since` is at or after the bookmark, and why."""
+
+    name: str
+    since: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What is requested: an endpoint, its streams, and how it is filtered, paged and bookmarked.
+
+    `cursors` are the keys of a document whose largest value becomes the bookmark; `created` is the
+    field that `start_date` bounds; `expand` maps a nested list that is sent only on request to the
+    name to ask for. A resource without passes is always read whole.
+    """
+
+    name: str
+    path: str
+    streams: tuple[StreamSpec, ...]
+    id: str
+    passes: tuple[Pass, ...] = ()
+    cursors: tuple[tuple[str, ...], ...] = ()
+    created: str | None = None
+    filterable: frozenset[str] = frozenset()
+    keyset: bool = False
+    expand: Mapping[str, str] = field(default_factory=dict)
+    records_path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run wants of a resource; datetimes are aware.
+
+    No `since` is a full read. `filters` are the user's, as validated by the provider. `expand` are
+    the nested lists that a selected stream or property needs.
+    """
+
+    since: datetime | None = None
+    start: datetime | None = None
+    filters: Any = None
+    expand: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One GET: a path below the API's URL, decoded parameters, and the position in its paging."""
+
+    resource: Resource
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    position: Any = None
+
+    def __str__(self) -> str:
+        """Return the path, for messages: parameters may hold personal data."""
+        return f"GET {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole HTTP response; `received` and `server_time` (its Date header) are aware."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | BinaryIO
+    received: datetime
+    server_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a reply says: documents in order, and the request that follows it."""
+
+    documents: Iterable[Document]
+    received: datetime
+    server_time: datetime | None
+    following: Request | None = None
+
+
+class Provider(Protocol):
+    """Bytes in, values out: everything that differs between the two APIs."""
+
+    @property
+    def spooled(self) -> bool:
+        """Whether bodies may be too large for memory and travel as files."""
+
+    @property
+    def timezone(self) -> str:
+        """The IANA name of the zone that naive datetimes are in."""
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """The catalogue."""
+
+    def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
+        """Return the first request of each pass that the scope needs."""
+
+    def url(self, request: Request) -> str:
+        """Return path and query, encoded, relative to the API's URL."""
+
+    def decode(self, request: Request, reply: Reply) -> Page:
+        """Return what the reply says.
+
+        Raises Refused or Retry for what is not an answer, Stalled where paging leads nowhere.
+        """
+
+    def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:
+        """Return requests for what a list left out of its documents, usually none."""
+
+    def halve(self, request: Request) -> Sequence[Request]:
+        """Return smaller requests for the same documents, or nothing if it cannot be divided."""

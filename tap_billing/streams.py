@@ -1,0 +1,182 @@
+"""BillingStream: a row of the catalogue as a Singer stream."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Stream
+from singer_sdk.helpers._typing import TypeConformanceLevel  # type: ignore[attr-defined]
+from typing_extensions import override
+
+from tap_billing.cast import EXTRA, caster, moment, render
+from tap_billing.cut import cutter
+from tap_billing.errors import BillingError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from singer_sdk.helpers.types import Context
+    from singer_sdk.singerlib import MetadataMapping, RecordMessage
+
+    from tap_billing.schemas import Shape
+    from tap_billing.spec import Document, Record, Resource, StreamSpec
+    from tap_billing.tap import TapBilling
+
+FULL_TABLE = "FULL_TABLE"
+
+
+class BillingStream(Stream):
+    """A stream, cut from the documents of its resource."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+    """Casting conforms the values already."""
+
+    def __init__(self, tap: TapBilling, spec: StreamSpec, resource: Resource, shape: Shape) -> None:
+        self.spec = spec
+        self.resource = resource
+        self.shape = shape
+        self.rows = 0
+        self._received: datetime | None = None
+        self.selected_by_default = spec.selected
+        super().__init__(tap=tap, schema=shape.schema, name=spec.name)
+        self.primary_keys = spec.keys
+        self.replication_key = spec.replication_key
+        self.forced_replication_method = None if spec.replication_key else FULL_TABLE
+
+    @property
+    def tap(self) -> TapBilling:
+        """The tap."""
+        return self._tap  # type: ignore[return-value]
+
+    @property
+    @override
+    def is_timestamp_replication_key(self) -> bool:
+        return self.replication_key is not None
+
+    @property
+    @override
+    def emit_activate_version_messages(self) -> bool:
+        # The SDK would write the message before the rows; targets must only act on it after a
+        # complete read.
+        return False
+
+    @property
+    @override
+    def metadata(self) -> MetadataMapping:
+        known = self._metadata
+        metadata = super().metadata
+        if known is None and self._tap_input_catalog is None:
+            for name in self.shape.deselected:
+                metadata["properties", name].selected_by_default = False
+        return metadata
+
+    def needs(self, key: str) -> bool:
+        """Whether a nested list is needed: for this stream's records, or as one of its columns."""
+        return self.selected and (
+            key in self.spec.path
+            or (("properties", key) in self.metadata and self.mask["properties", key])
+        )
+
+    def since(self) -> datetime | None:
+        """Return the bookmark, None for a full read. Raises SettingsError if it is no datetime."""
+        if self.replication_method == FULL_TABLE or not self.replication_key:
+            return None
+        value = self.stream_state.get("replication_key_value")
+        if not value:
+            return None
+        try:
+            return moment(str(value), "UTC")
+        except ValueError:
+            raise SettingsError(
+                f"state: the bookmark {value!r} of {self.name} is not allowed; allowed: a"
+                " date-time such as 2026-01-31T09:00:00Z"
+            ) from None
+
+    def cut(self, zone: str) -> Callable[[Document], Iterable[Record]]:
+        """Return the function from a document to this stream's records, cast."""
+        records = cutter(self.spec)
+        cast = caster(self.shape.casting, zone, partial=self.spec.partial, report=self._once())
+        hidden = self.schema["properties"].keys() - self.effective_schema["properties"].keys()
+        keyless = self._once()
+
+        def cut(document: Document) -> Iterator[Record]:
+            for raw in records(document):
+                record = cast(raw)
+                missing = [key for key in self.spec.keys if record.get(key) is None]
+                if missing:
+                    keyless(missing[0], "is empty in a row, which stays with its parent only")
+                    continue
+                for key in hidden & record.keys():
+                    del record[key]
+                yield record
+
+        return cut
+
+    def _once(self) -> Callable[[str, str], None]:
+        told: set[str] = set()
+
+        def tell(key: str, reason: str) -> None:
+            if key not in told:
+                told.add(key)
+                where = "" if reason.endswith("only") else f": it goes into {EXTRA}"
+                self.log("%s %s%s", key, reason, where, level=logging.WARNING)
+
+        return tell
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        alone = self.ABORT_AT_RECORD_COUNT is not None
+        versioned = self.replication_method == FULL_TABLE and self.config.get(
+            "emit_activate_version_messages"
+        )
+        if versioned:
+            self._stream_version = self.tap.initialized_at // 1000
+        try:
+            feed = self.tap.feed(self, alone=alone)
+            if feed is None:
+                return
+            for received, record in feed.records(self.name):
+                self._received = received
+                self.rows += 1
+                yield record
+        except BillingError as error:
+            if alone:
+                raise
+            self.tap.fail(self, error)
+            return
+        if versioned:
+            self._write_activate_version_message(self.tap.initialized_at // 1000)
+        self._advance(feed.bookmark)
+
+    def _advance(self, bookmark: datetime | None) -> None:
+        if self.replication_method == FULL_TABLE or not self.replication_key or bookmark is None:
+            return
+        former = self.since()
+        state = self.get_context_state(None)
+        state["replication_key"] = self.replication_key
+        state["replication_key_value"] = render(max(bookmark, former) if former else bookmark)
+
+    @override
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        """Do nothing: a bookmark is what a complete read of the resource has seen."""
+
+    @override
+    def _generate_record_messages(self, record: Record) -> Iterator[RecordMessage]:  # type: ignore[override]
+        for message in super()._generate_record_messages(record):
+            message.time_extracted = self._received
+            yield message
+
+    @override
+    def log_sync_costs(self) -> None:
+        super().log_sync_costs()
+        self.tap.ended(self)
+
+
+def effective_since(streams: Iterable[BillingStream]) -> datetime | None:
+    """Return the earliest bookmark of a resource's selected streams, None if one has none."""
+    bookmarks: list[Any] = [stream.since() for stream in streams]
+    return min(bookmarks) if bookmarks and None not in bookmarks else None

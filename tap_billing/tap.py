@@ -1,0 +1,252 @@
+"""TapBilling: settings and discovery. The settings stop here."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import StateMessage
+from typing_extensions import override
+
+from tap_billing import custom, filters, schemas
+from tap_billing.bridge import Loop
+from tap_billing.errors import BillingError, SettingsError, Unauthorized
+from tap_billing.feed import Feed, pages
+from tap_billing.providers import chargeover, chargeover_resources, cheddar, cheddar_resources
+from tap_billing.settings import (
+    PROVIDERS,
+    SETTINGS,
+    Settings,
+    config_jsonschema,
+    problems,
+    settings,
+)
+from tap_billing.spec import Provider, Resource, Scope, StreamSpec
+from tap_billing.streams import FULL_TABLE, BillingStream, effective_since
+from tap_billing.transport import Limits, Transport, advised
+from tap_billing.writer import OrjsonWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CATALOGUE: dict[str, tuple[Resource, ...]] = {
+    "chargeover": chargeover_resources.RESOURCES,
+    "cheddar": cheddar_resources.RESOURCES,
+}
+
+
+class TapBilling(Tap):
+    """The Singer tap for ChargeOver and Cheddar."""
+
+    name = "tap-billing"
+    package_name = "tap-billing"
+    config_jsonschema = config_jsonschema()
+    message_writer_class = OrjsonWriter
+    # Not BATCH: the SDK's files contain deselected and mapped-away fields.
+    capabilities = [  # noqa: RUF012 - the SDK declares a list
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings without ever quoting a secret, which a validator's messages do."""
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        own = {setting.name for setting in SETTINGS}
+        further = {k: v for k, v in schema["properties"].items() if k not in own}
+        for name, declared in further.items():
+            if "default" in declared:
+                self._config.setdefault(name, declared["default"])
+        errors = problems(self.config, further)
+        if not errors:
+            try:
+                self._selectable(self.config["provider"])
+            except SettingsError as error:
+                errors = [str(error)]
+        if errors and raise_errors:
+            raise ConfigValidationError("; ".join(errors), errors=errors, schema=schema)
+        return errors
+
+    def _selectable(self, provider: str) -> tuple[tuple[Resource, ...], dict[str, Any]]:
+        """Return all resources with the user's, and the filters by resource name."""
+        known = CATALOGUE[provider]
+        taken = [spec.name for resource in known for spec in resource.streams]
+        own, wanted = custom.resources(provider, self.config.get("custom_streams"), taken)
+        wanted |= filters.checked(provider, known, self.config.get("filters"))
+        return (*known, *own), wanted
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings with defaults. Raises SettingsError if they are wrong."""
+        errors = self._validate_config(raise_errors=False)
+        if errors:
+            raise SettingsError("; ".join(errors))
+        return settings(self.config)
+
+    @override
+    def discover_streams(self) -> Sequence[BillingStream]:
+        provider = self.config.get("provider")
+        if provider not in PROVIDERS:
+            self.logger.warning("provider is not set: these are ChargeOver's streams")
+            provider = "chargeover"
+        resources, _ = self._selectable(provider)
+        return [
+            BillingStream(self, spec, resource, self._shape(provider, resource, spec))
+            for resource in resources
+            for spec in resource.streams
+        ]
+
+    def _shape(self, provider: str, resource: Resource, spec: StreamSpec) -> schemas.Shape:
+        decimals = self.config.get("decimals") or "number"
+        if spec.schema is None:
+            return schemas.load(provider, spec.name, decimals=decimals)
+        return schemas.shape(custom.complete(spec, self._sample(resource, spec)), decimals=decimals)
+
+    def _sample(self, resource: Resource, spec: StreamSpec) -> list[Any]:
+        """Return the rows to infer columns from: a first page, unless columns are known."""
+        entry = self.input_catalog.get_stream(spec.name) if self.input_catalog else None
+        if entry is not None:
+            return [dict.fromkeys(entry.schema.to_dict().get("properties", {}))]
+        if (spec.schema or {}).get("properties") or problems(self.config, self.config):
+            return []
+        feed = pages(self.transport, self.transport.provider, resource, self._scope(resource, []))
+        ahead = self.loop.start(lambda: feed, 1)
+        try:
+            page = next(iter(ahead), None)
+            documents = page.documents if page else ()
+            return list(itertools.islice(documents, custom.INFERRED_ROWS))
+        finally:
+            ahead.cancel()
+
+    @cached_property
+    def loop(self) -> Loop:
+        """The event loop that everything is fetched in."""
+        loop = Loop()
+        weakref.finalize(self, loop.close)
+        return loop
+
+    @cached_property
+    def transport(self) -> Transport:
+        """The connection to the provider, or to the sandbox that is started for it."""
+        chosen = self.settings
+        resources, _ = self._selectable(chosen.provider)
+        api_url, credentials, product_code = (
+            self._serve()
+            if chosen.sandbox
+            else (chosen.api_url or "", chosen.credentials, chosen.product_code)
+        )
+        provider: Provider = (
+            chargeover.ChargeOver(chosen.page_size, chosen.timezone, resources)
+            if chosen.provider == "chargeover"
+            else cheddar.Cheddar(product_code, chosen.timezone, resources)
+        )
+        limits = Limits(chosen.request_timeout, chosen.max_concurrency, chosen.requests_per_second)
+        transport = Transport(provider, api_url, credentials, limits)
+        loop = self.loop
+        weakref.finalize(self, lambda: loop.submit(transport.close()).result())
+        return transport
+
+    def _serve(self) -> tuple[str, tuple[str, str], str]:
+        from tap_billing.sandbox import serve  # noqa: PLC0415 - a real account does not need it
+
+        chosen = self.settings
+        sandbox = serve(chosen.provider, now=chosen.sandbox_now)
+        weakref.finalize(self, sandbox.close)
+        given = sandbox.settings
+        return (
+            given["api_url"],
+            (given["username"], given["password"]),
+            given.get("product_code", ""),
+        )
+
+    def _scope(self, resource: Resource, streams: Sequence[BillingStream]) -> Scope:
+        chosen = self.settings
+        _, wanted = self._selectable(chosen.provider)
+        full = any(stream.replication_method == FULL_TABLE for stream in streams)
+        since = None if full else effective_since(streams)
+        if since is not None:
+            since = min(since, datetime.now(UTC)) - timedelta(seconds=chosen.lookback)
+        expand = [
+            name
+            for key, name in resource.expand.items()
+            if any(stream.needs(key) for stream in streams)
+        ]
+        start = None if full else chosen.start
+        return Scope(since, start, wanted.get(resource.name), tuple(expand))
+
+    def feed(self, stream: BillingStream, *, alone: bool) -> Feed | None:
+        """Return the read that brings a stream's records, None if the run cannot go on.
+
+        Every resource with a selected stream begins to be fetched at the first call. A stream that
+        reads `alone`, as connection tests do, shares nothing.
+        """
+        if self._fatal:
+            return None
+        if alone:
+            return self._feed(stream.resource, [stream])
+        for feed in self._feeds.values():
+            feed.start()
+        return self._feeds[stream.resource.name]
+
+    @cached_property
+    def _feeds(self) -> dict[str, Feed]:
+        selected: dict[str, list[BillingStream]] = {}
+        for stream in self.billing_streams:
+            if stream.selected:
+                selected.setdefault(stream.resource.name, []).append(stream)
+        return {name: self._feed(group[0].resource, group) for name, group in selected.items()}
+
+    def _feed(self, resource: Resource, streams: Sequence[BillingStream]) -> Feed:
+        cuts = {stream.name: stream.cut(self.settings.timezone) for stream in streams}
+        return Feed(self.loop, self.transport, resource, self._scope(resource, streams), cuts)
+
+    @property
+    def billing_streams(self) -> list[BillingStream]:
+        """The streams, as what they are."""
+        return [each for each in self.streams.values() if isinstance(each, BillingStream)]
+
+    @cached_property
+    def failures(self) -> dict[str, BillingError]:
+        """What stopped which stream."""
+        return {}
+
+    @property
+    def _fatal(self) -> bool:
+        return any(isinstance(error, Unauthorized) for error in self.failures.values())
+
+    def fail(self, stream: BillingStream, error: BillingError) -> None:
+        """Take note that a stream is incomplete; the others go on."""
+        self.failures[stream.name] = error
+        self.logger.error("%s: %s", stream.name, advised(error))
+        self.logger.debug("%s", stream.name, exc_info=error)
+
+    def ended(self, stream: BillingStream) -> None:
+        """Finish the run after its last stream: the last message is STATE, failures are raised.
+
+        `Tap.sync_all` is final and tells each stream its costs at the very end, which is the one
+        place after everything else.
+        """
+        if stream is not self.billing_streams[-1]:
+            return
+        if not getattr(self.message_writer, "ended_with_state", False):
+            self.write_message(StateMessage(value=self.state))
+        for feed in self._feeds.values() if "_feeds" in self.__dict__ else ():
+            feed.close()
+        if self.failures:
+            raise BillingError(
+                f"incomplete: {', '.join(sorted(self.failures))}; their bookmarks stay, the next"
+                " run reads them again"
+            )

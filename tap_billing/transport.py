@@ -1,0 +1,284 @@
+"""The aiohttp session: Request -> Page, paced, retried, with deadlines. Only GET is ever sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import ssl
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import aiohttp
+import backoff
+from yarl import URL
+
+from tap_billing.errors import (
+    ADVICE,
+    BillingError,
+    LocalError,
+    Overload,
+    RateLimited,
+    Refused,
+    Retry,
+    ServerFailed,
+    Unreachable,
+)
+from tap_billing.pacing import Pacing
+from tap_billing.spec import Page, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from tap_billing.spec import Provider, Request
+
+logger = logging.getLogger(__name__)
+
+TRIES = 8
+# A request that can be divided is: waiting for the same large answer again seldom helps.
+TRIES_DIVISIBLE = 2
+LONGEST_WAIT = 60.0
+CHUNK = 65536
+IN_MEMORY = 8 * 1024 * 1024
+TOO_MANY = 429
+SUCCESS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds for one attempt, for a request with all its attempts, and what bounds their rate."""
+
+    attempt: float
+    concurrency: int
+    per_second: float | None = None
+    first_wait: float = 1.0
+
+    @property
+    def total(self) -> float:
+        """Seconds for a request with all its attempts and the waiting in between."""
+        return 3 * self.attempt + 2 * LONGEST_WAIT
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Counts for whoever reports progress; read from any thread."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    waiting: float = 0.0
+
+
+class Transport:
+    """One session and its pacing; must be closed. Everything but the constructor runs in a loop."""
+
+    def __init__(
+        self, provider: Provider, api_url: str, credentials: tuple[str, str], limits: Limits
+    ) -> None:
+        self.provider = provider
+        self.traffic = Traffic()
+        self._api_url = api_url.rstrip("/")
+        self._authorization = aiohttp.encode_basic_auth(*credentials, encoding="utf-8")
+        self._limits = limits
+        self._pacing = Pacing(limits.per_second)
+        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, request: Request) -> Page:
+        """Return what the provider reads out of the answer, trying again where that may help.
+
+        Raises Refused, Stalled or LocalError at once, Retry when every attempt failed, and Overload
+        when the request failed and can be divided.
+        """
+        divisible = bool(self.provider.halve(request))
+        attempt = backoff.on_exception(
+            _waits,
+            Retry,
+            first=self._limits.first_wait,
+            max_tries=TRIES_DIVISIBLE if divisible else TRIES,
+            jitter=None,
+            giveup=lambda error: self._hopeless(error, divisible=divisible),
+            on_backoff=_announce,
+            logger=None,
+        )(self._attempt)
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._limits.total):
+                    return await attempt(request)
+            except TimeoutError:
+                raise Unreachable(
+                    f"{request}: no complete answer within {self._limits.total:.0f} s and several"
+                    f" attempts; {ADVICE[Unreachable]}"
+                ) from None
+            except (ServerFailed, Unreachable) as error:
+                if divisible:
+                    raise Overload(str(error)) from error
+                raise
+
+    def _hopeless(self, error: Exception, *, divisible: bool) -> bool:
+        wish = getattr(error, "retry_after", None)
+        timed_out = isinstance(error.__cause__, TimeoutError)
+        return (wish is not None and wish > self._limits.total) or (divisible and timed_out)
+
+    async def _attempt(self, request: Request) -> Page:
+        loop = asyncio.get_running_loop()
+        wait = self._pacing.reserve(loop.time())
+        if wait > 0:
+            self.traffic.waiting = self._pacing.waiting(loop.time())
+            await asyncio.sleep(wait)
+            self.traffic.waiting = 0.0
+        self.traffic.requests[request.resource.name] += 1
+        began = loop.time()
+        reply = await self._exchange(request)
+        wish = retry_after(reply.headers, reply.received)
+        if reply.status == TOO_MANY:
+            self._pacing.limited(loop.time(), wish)
+        elif reply.status < SUCCESS:
+            self._pacing.answered(loop.time() - began)
+        logger.debug("%s: HTTP %d in %.3f s", request, reply.status, loop.time() - began)
+        try:
+            if self.provider.spooled:
+                return await asyncio.to_thread(self.provider.decode, request, reply)
+            return self.provider.decode(request, reply)
+        except Retry as error:
+            error.retry_after = wish
+            raise
+
+    async def _exchange(self, request: Request) -> Reply:
+        url = self._api_url + self.provider.url(request)
+        session = self._open()
+        try:
+            async with session.get(URL(url, encoded=True)) as response:
+                body = await self._body(response)
+        except TimeoutError as error:
+            raise Unreachable(
+                f"{request}: no complete answer within {self._limits.attempt:g} s"
+            ) from error
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            raise Refused(f"{request}: TLS failed ({_cause(error)}); check SSL_CERT_FILE") from None
+        except aiohttp.InvalidURL:
+            raise Refused(f"{request}: api_url is no URL") from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Unreachable(f"{request}: {_cause(error)}") from None
+        received = datetime.now(UTC)
+        return Reply(
+            response.status,
+            response.headers,
+            body,
+            received,
+            http_date(response.headers.get("Date")),
+        )
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes | BinaryIO:
+        if not self.provider.spooled:
+            return await response.read()
+        file: Any = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - its reader closes it
+        try:
+            async for chunk in response.content.iter_chunked(CHUNK):
+                _write(file, chunk)
+        except BaseException:
+            file.close()
+            raise
+        return cast("BinaryIO", file)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                trust_env=True,
+                timeout=aiohttp.ClientTimeout(total=self._limits.attempt),
+                connector=aiohttp.TCPConnector(
+                    limit=self._limits.concurrency, ttl_dns_cache=300, ssl=_trusted()
+                ),
+                headers={
+                    "Accept-Encoding": "gzip, deflate",
+                    "Authorization": self._authorization,
+                    "User-Agent": "tap-billing",
+                },
+                raise_for_status=False,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def _trusted() -> ssl.SSLContext:
+    """Trust the system's authorities (SSL_CERT_FILE, SSL_CERT_DIR) and those of other tools."""
+    context = ssl.create_default_context()
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        path = os.environ.get(name)
+        if path:
+            try:
+                context.load_verify_locations(
+                    **{"capath" if Path(path).is_dir() else "cafile": path}
+                )
+            except OSError as error:
+                raise LocalError(f"{name} names {path}, which cannot be read: {error}") from None
+    return context
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    try:
+        file.write(chunk)
+    except OSError as error:
+        raise LocalError(
+            f"the temporary directory {tempfile.gettempdir()} cannot take the answer"
+            f" ({error.strerror}); make room, or set TMPDIR to another disk"
+        ) from None
+
+
+def _waits(first: float) -> Generator[float, Exception | None, None]:
+    """Yield the pause before each further attempt: the server's wish, or full jitter."""
+    error = yield 0.0
+    longest = first
+    while True:
+        wish = getattr(error, "retry_after", None)
+        error = yield random.uniform(0, longest) if wish is None else wish  # noqa: S311 - no secret
+        longest = min(2 * longest, LONGEST_WAIT)
+
+
+def _announce(details: Mapping[str, Any]) -> None:
+    level = logging.INFO if isinstance(details["exception"], RateLimited) else logging.WARNING
+    logger.log(level, "%s; next attempt in %.1f s", details["exception"], details["wait"])
+
+
+def _cause(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def advised(error: BillingError) -> str:
+    """Return an error's line with what the user can do about it."""
+    advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), None)
+    return f"{error}; {advice}" if advice and advice not in str(error) else str(error)
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Return the instant of an HTTP date, None for anything else."""
+    if not text:
+        return None
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header (seconds or an HTTP date) asks for.
+
+    A date is measured against the server's own clock (Date) if that is told, else against `now`.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isdigit():
+        return float(text)
+    when = http_date(text)
+    if when is None:
+        return None
+    return max(0.0, (when - (http_date(headers.get("Date")) or now)).total_seconds())
