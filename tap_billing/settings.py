@@ -286,6 +286,8 @@ def _is_site(value: str) -> bool:
 
 
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    # A colon ends the user name in HTTP Basic (RFC 7617).
+    "username": lambda value: ":" not in value,
     "start_date": _is_when,
     "sandbox_now": _is_when,
     "timezone": _is_zone,
