@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 
 logger = logging.getLogger("tap-billing")
@@ -19,6 +20,9 @@ def main(arguments: list[str] | None = None) -> None:
     from tap_billing.tap import TapBilling  # noqa: PLC0415
     from tap_billing.transport import advised  # noqa: PLC0415
 
+    if sys.stderr.isatty():
+        # The progress lines say it shorter; LOGLEVEL brings the log back.
+        os.environ.setdefault("LOGLEVEL", "WARNING")
     try:
         TapBilling.cli(given, prog_name="tap-billing")
     except BillingError as error:

@@ -128,6 +128,7 @@ class BillingStream(Stream):
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         alone = self.ABORT_AT_RECORD_COUNT is not None
+        self.tap.show(self)
         versioned = self.replication_method == FULL_TABLE and self.config.get(
             "emit_activate_version_messages"
         )
@@ -149,6 +150,7 @@ class BillingStream(Stream):
         if versioned:
             self._write_activate_version_message(self.tap.initialized_at // 1000)
         self._advance(feed.bookmark)
+        self.tap.show(self, ended=True)
 
     def _advance(self, bookmark: datetime | None) -> None:
         if self.replication_method == FULL_TABLE or not self.replication_key or bookmark is None:

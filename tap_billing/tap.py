@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import weakref
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,6 +19,7 @@ from tap_billing import custom, filters, schemas
 from tap_billing.bridge import Loop
 from tap_billing.errors import BillingError, SettingsError, Unauthorized
 from tap_billing.feed import Feed, pages
+from tap_billing.progress import Counts, Progress
 from tap_billing.providers import chargeover, chargeover_resources, cheddar, cheddar_resources
 from tap_billing.settings import (
     PROVIDERS,
@@ -48,6 +50,7 @@ class TapBilling(Tap):
     package_name = "tap-billing"
     config_jsonschema = config_jsonschema()
     message_writer_class = OrjsonWriter
+    _current: BillingStream | None = None
     # Not BATCH: the SDK's files contain deselected and mapped-away fields.
     capabilities = [  # noqa: RUF012 - the SDK declares a list
         TapCapabilities.CATALOG,
@@ -217,6 +220,28 @@ class TapBilling(Tap):
     def billing_streams(self) -> list[BillingStream]:
         """The streams, as what they are."""
         return [each for each in self.streams.values() if isinstance(each, BillingStream)]
+
+    @cached_property
+    def _progress(self) -> Progress | None:
+        if not sys.stderr.isatty():
+            return None
+        progress = Progress(sys.stderr, lambda: self._counts(self._current))
+        weakref.finalize(self, progress.close)
+        return progress
+
+    def _counts(self, stream: BillingStream | None) -> Counts | None:
+        if stream is None:
+            return None
+        traffic = self.transport.traffic
+        requests = traffic.requests[stream.resource.name]
+        return stream.name, stream.rows, requests, traffic.waiting
+
+    def show(self, stream: BillingStream, *, ended: bool = False) -> None:
+        """Tell a terminal, if there is one, which stream is read or has ended."""
+        self._current = stream
+        counts = self._counts(stream)
+        if self._progress is not None and ended and counts:
+            self._progress.ended(counts)
 
     @cached_property
     def failures(self) -> dict[str, BillingError]:
