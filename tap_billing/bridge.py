@@ -6,6 +6,7 @@ Both directions hold a bounded number of items: a slow consumer holds up the pro
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import queue
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -90,9 +91,16 @@ class Ahead(Generic[Item]):
             self._loop.release(self._slots)
             yield item
 
-    def cancel(self) -> None:
-        """Stop reading."""
+    def cancel(self) -> list[Item]:
+        """Stop reading; return what was read and not consumed."""
         self._future.cancel()
+        concurrent.futures.wait([self._future])
+        left = []
+        while not self._items.empty():
+            item, _ = self._items.get()
+            if item is not END:
+                left.append(item)
+        return left
 
 
 def pull(push: Callable[[Callable[[Item], bool]], None]) -> Iterator[Item]:

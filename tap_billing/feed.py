@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
+import contextlib
+import itertools
 import logging
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from tap_billing.cast import moment
-from tap_billing.cut import along
-from tap_billing.errors import BillingError, LocalError, Overload
+from tap_billing.errors import BillingError, Overload
+from tap_billing.horizon import Horizon
+from tap_billing.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from tap_billing.bridge import Ahead, Loop
+    from tap_billing.bridge import Ahead
     from tap_billing.spec import Document, Page, Provider, Record, Request, Resource, Scope
     from tap_billing.transport import Transport
 
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Pages that wait for the consumer: with the one in flight enough to keep both sides busy.
-AHEAD = 2
+SAMPLE = 1000
 
 
 async def pages(
@@ -65,95 +62,28 @@ async def _complete(transport: Transport, provider: Provider, request: Request, 
     return replace(page, documents=[row for single in singles for row in single.documents])
 
 
-@dataclass(slots=True)
-class Horizon:
-    """How far a read may claim to have seen: the largest cursor, never past the watermark."""
-
-    zone: str
-    cursors: tuple[tuple[str, ...], ...]
-    watermark: datetime
-    seen: datetime | None = None
-    _dated: bool = False
-
-    def begin(self, page: Page) -> None:
-        """Lower the watermark to the server's clock at the first answer."""
-        if not self._dated and page.server_time:
-            self.watermark = min(self.watermark, page.server_time)
-        self._dated = True
-
-    def note(self, document: Document) -> None:
-        """Take note of a document's cursors; what is no datetime is none."""
-        for path in self.cursors:
-            for value in along(document, path):
-                try:
-                    when = moment(str(value).strip(), self.zone)
-                except ValueError:
-                    continue
-                if self.seen is None or when > self.seen:
-                    self.seen = when
-
-    @property
-    def bookmark(self) -> datetime | None:
-        """The bookmark that a complete read ends with, None if it saw nothing."""
-        return min(self.seen, self.watermark) if self.seen else None
-
-
-class Spool:
-    """Records that wait for their stream's turn, in a compressed temporary file."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._packed = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1)
-
-    def append(self, received: datetime, records: list[Record]) -> None:
-        """Add records of one response. Raises LocalError if the disk is full."""
-        try:
-            line = orjson.dumps([received.isoformat(), records], option=orjson.OPT_APPEND_NEWLINE)
-            self._packed.write(line)
-        except OSError as error:
-            raise LocalError(
-                f"the temporary directory {tempfile.gettempdir()} is full ({error.strerror});"
-                " make room, or set TMPDIR to another disk"
-            ) from None
-
-    def replay(self) -> Iterator[tuple[datetime, Record]]:
-        """Yield what was added, in order, then forget it."""
-        self._packed.close()
-        self._file.seek(0)
-        with gzip.GzipFile(fileobj=self._file, mode="rb") as lines:
-            for line in lines:
-                received, records = orjson.loads(line)
-                when = datetime.fromisoformat(received)
-                for record in records:
-                    yield when, record
-        self.close()
-
-    def close(self) -> None:
-        """Give the disk space back."""
-        self._packed.close()
-        self._file.close()
-
-
 class Feed:
     """One read of a resource. The first stream to ask drives it; the others' records are spooled.
 
-    `cuts` are the selected streams' functions from document to cast records.
+    `cuts` are the selected streams' functions from document to cast records. A feed whose scope is
+    a sample may be left early by each stream, and serves the others from the page it had reached.
     """
 
     def __init__(
         self,
-        loop: Loop,
-        transport: Transport,
         resource: Resource,
         scope: Scope,
+        zone: str,
+        read: Callable[[Resource, Scope], Ahead[Page]],
         cuts: dict[str, Cut],
     ) -> None:
         self.bookmark: datetime | None = None
-        self._loop = loop
-        self._transport = transport
+        self._zone = zone
+        self._read = read
         self._resource = resource
         self._scope = scope
         self._cuts = cuts
+        self._sampled = False
         self._ahead: Ahead[Page] | None = None
         self._spools: dict[str, Spool] | None = None
         self._failure: BillingError | None = None
@@ -162,11 +92,8 @@ class Feed:
     def start(self) -> None:
         """Begin to fetch, a few pages ahead of the consumer."""
         if self._ahead is None and self._spools is None:
-            provider = self._transport.provider
             self._began = datetime.now(UTC)
-            self._ahead = self._loop.start(
-                lambda: pages(self._transport, provider, self._resource, self._scope), AHEAD
-            )
+            self._ahead = self._read(self._resource, self._scope)
 
     def records(self, stream: str) -> Iterator[tuple[datetime, Record]]:
         """Yield the stream's records with the instant at which their response was received.
@@ -187,10 +114,8 @@ class Feed:
             self._failure = error
             raise
         finally:
-            if self._ahead is not None:
-                self._ahead.cancel()
-                self._ahead = None
-            if complete:
+            self.close()
+            if complete or self._sampled:
                 self._spools = spools
             else:
                 for spool in spools.values():
@@ -198,34 +123,54 @@ class Feed:
 
     def _drive(self, stream: str, spools: dict[str, Spool]) -> Iterator[tuple[datetime, Record]]:
         self.start()
-        zone: str = self._transport.provider.timezone
-        horizon = Horizon(zone, self._resource.cursors, self._began)
+        horizon = Horizon(self._zone, self._resource.cursors, self._began, self._scope.since)
         own = self._cuts[stream]
         others = [(self._cuts[name], spool) for name, spool in spools.items()]
         seen = _Once(self._resource.id if self._passes() else None)
         for page in self._ahead or ():
             horizon.begin(page)
-            for document in page.documents:
-                horizon.note(document)
-                if seen(document):
-                    continue
-                for cut, spool in others:
-                    cut_out = list(cut(document))
-                    if cut_out:
-                        spool.append(page.received, cut_out)
-                for record in own(document):
-                    yield page.received, record
+            with contextlib.closing(page):
+                documents = iter(page.documents)
+                try:
+                    for document in documents:
+                        fresh = horizon.note(document)
+                        if seen(document) or (self._is_local() and not fresh):
+                            continue
+                        _spool(document, page.received, others)
+                        for record in own(document):
+                            yield page.received, record
+                except GeneratorExit:
+                    # A connection test wants a record of each stream, not a request for each.
+                    if self._scope.sampling:
+                        for document in itertools.islice(documents, SAMPLE):
+                            _spool(document, page.received, others)
+                        self._sampled = True
+                    raise
         self.bookmark = horizon.bookmark
+        logger.info("%s: complete, bookmark %s", self._resource.name, self.bookmark or "none")
 
     def _passes(self) -> bool:
         return self._scope.since is not None and len(self._resource.passes) > 1
 
+    def _is_local(self) -> bool:
+        """Whether rows before the bookmark are left out here, the API having no filter for it."""
+        return self._scope.since is not None and not self._resource.passes
+
     def close(self) -> None:
         """Stop fetching and give the disk space back."""
         if self._ahead is not None:
-            self._ahead.cancel()
+            for page in self._ahead.cancel():
+                page.close()
+            self._ahead = None
         for spool in (self._spools or {}).values():
             spool.close()
+
+
+def _spool(document: Document, received: datetime, others: Iterable[tuple[Cut, Spool]]) -> None:
+    for cut, spool in others:
+        records = list(cut(document))
+        if records:
+            spool.append(received, records)
 
 
 class _Once:

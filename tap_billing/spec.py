@@ -69,13 +69,14 @@ class Scope:
     """What a run wants of a resource; datetimes are aware.
 
     No `since` is a full read. `filters` are the user's, as validated by the provider. `expand` are
-    the nested lists that a selected stream or property needs.
+    the nested lists that a selected stream or property needs. A `sampling` read may end early.
     """
 
     since: datetime | None = None
     start: datetime | None = None
     filters: Any = None
     expand: tuple[str, ...] = ()
+    sampling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,21 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a reply says: documents in order, and the request that follows it."""
+    """What a reply says: documents in order, and the request that follows it.
+
+    `body` is the file that documents are read from, to be closed by whoever ends with them.
+    """
 
     documents: Iterable[Document]
     received: datetime
     server_time: datetime | None
     following: Request | None = None
+    body: BinaryIO | None = None
+
+    def close(self) -> None:
+        """Give back what the documents are read from."""
+        if self.body is not None:
+            self.body.close()
 
 
 class Provider(Protocol):

@@ -16,11 +16,11 @@ from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_billing import custom, filters, schemas
-from tap_billing.bridge import Loop
 from tap_billing.errors import BillingError, SettingsError, Unauthorized
-from tap_billing.feed import Feed, pages
+from tap_billing.feed import Feed
 from tap_billing.progress import Counts, Progress
-from tap_billing.providers import chargeover, chargeover_resources, cheddar, cheddar_resources
+from tap_billing.providers import chargeover_resources, cheddar_resources
+from tap_billing.session import Session
 from tap_billing.settings import (
     PROVIDERS,
     SETTINGS,
@@ -29,13 +29,14 @@ from tap_billing.settings import (
     problems,
     settings,
 )
-from tap_billing.spec import Provider, Resource, Scope, StreamSpec
+from tap_billing.spec import Resource, Scope, StreamSpec
 from tap_billing.streams import FULL_TABLE, BillingStream, effective_since
-from tap_billing.transport import Limits, Transport, advised
+from tap_billing.transport import advised
 from tap_billing.writer import OrjsonWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
 CATALOGUE: dict[str, tuple[Resource, ...]] = {
     "chargeover": chargeover_resources.RESOURCES,
@@ -125,55 +126,34 @@ class TapBilling(Tap):
             return [dict.fromkeys(entry.schema.to_dict().get("properties", {}))]
         if (spec.schema or {}).get("properties") or problems(self.config, self.config):
             return []
-        feed = pages(self.transport, self.transport.provider, resource, self._scope(resource, []))
-        ahead = self.loop.start(lambda: feed, 1)
+        ahead = self.session.read(resource, self._scope(resource, []))
+        page = next(iter(ahead), None)
         try:
-            page = next(iter(ahead), None)
             documents = page.documents if page else ()
             return list(itertools.islice(documents, custom.INFERRED_ROWS))
         finally:
-            ahead.cancel()
+            for left in (page, *ahead.cancel()):
+                if left:
+                    left.close()
 
     @cached_property
-    def loop(self) -> Loop:
-        """The event loop that everything is fetched in."""
-        loop = Loop()
-        weakref.finalize(self, loop.close)
-        return loop
-
-    @cached_property
-    def transport(self) -> Transport:
+    def session(self) -> Session:
         """The connection to the provider, or to the sandbox that is started for it."""
         chosen = self.settings
-        resources, _ = self._selectable(chosen.provider)
-        api_url, credentials, product_code = (
-            self._serve()
-            if chosen.sandbox
-            else (chosen.api_url or "", chosen.credentials, chosen.product_code)
-        )
-        provider: Provider = (
-            chargeover.ChargeOver(chosen.page_size, chosen.timezone, resources)
-            if chosen.provider == "chargeover"
-            else cheddar.Cheddar(product_code, chosen.timezone, resources)
-        )
-        limits = Limits(chosen.request_timeout, chosen.max_concurrency, chosen.requests_per_second)
-        transport = Transport(provider, api_url, credentials, limits)
-        loop = self.loop
-        weakref.finalize(self, lambda: loop.submit(transport.close()).result())
-        return transport
+        session = Session(chosen, self._selectable(chosen.provider)[0])
+        self._closers.append(weakref.finalize(self, session.close))
+        return session
 
-    def _serve(self) -> tuple[str, tuple[str, str], str]:
-        from tap_billing.sandbox import serve  # noqa: PLC0415 - a real account does not need it
+    @cached_property
+    def _closers(self) -> list[weakref.finalize[..., Any]]:
+        return []
 
-        chosen = self.settings
-        sandbox = serve(chosen.provider, now=chosen.sandbox_now)
-        weakref.finalize(self, sandbox.close)
-        given = sandbox.settings
-        return (
-            given["api_url"],
-            (given["username"], given["password"]),
-            given.get("product_code", ""),
-        )
+    def close(self) -> None:
+        """End threads and connections; happens by itself after a run and at exit."""
+        while self._closers:
+            self._closers.pop()()
+        for name in ("session", "_feeds", "_progress"):
+            self.__dict__.pop(name, None)
 
     def _scope(self, resource: Resource, streams: Sequence[BillingStream]) -> Scope:
         chosen = self.settings
@@ -188,20 +168,20 @@ class TapBilling(Tap):
             if any(stream.needs(key) for stream in streams)
         ]
         start = None if full else chosen.start
-        return Scope(since, start, wanted.get(resource.name), tuple(expand))
+        sampling = any(stream.ABORT_AT_RECORD_COUNT is not None for stream in streams)
+        return Scope(since, start, wanted.get(resource.name), tuple(expand), sampling)
 
     def feed(self, stream: BillingStream, *, alone: bool) -> Feed | None:
         """Return the read that brings a stream's records, None if the run cannot go on.
 
-        Every resource with a selected stream begins to be fetched at the first call. A stream that
-        reads `alone`, as connection tests do, shares nothing.
+        Every resource with a selected stream begins to be fetched at the first call, unless the
+        stream is read `alone`, as connection tests do.
         """
         if self._fatal:
             return None
-        if alone:
-            return self._feed(stream.resource, [stream])
-        for feed in self._feeds.values():
-            feed.start()
+        if not alone:
+            for feed in self._feeds.values():
+                feed.start()
         return self._feeds[stream.resource.name]
 
     @cached_property
@@ -214,7 +194,8 @@ class TapBilling(Tap):
 
     def _feed(self, resource: Resource, streams: Sequence[BillingStream]) -> Feed:
         cuts = {stream.name: stream.cut(self.settings.timezone) for stream in streams}
-        return Feed(self.loop, self.transport, resource, self._scope(resource, streams), cuts)
+        scope = self._scope(resource, streams)
+        return Feed(resource, scope, self.settings.timezone, self.session.read, cuts)
 
     @property
     def billing_streams(self) -> list[BillingStream]:
@@ -226,13 +207,13 @@ class TapBilling(Tap):
         if not sys.stderr.isatty():
             return None
         progress = Progress(sys.stderr, lambda: self._counts(self._current))
-        weakref.finalize(self, progress.close)
+        self._closers.append(weakref.finalize(self, progress.close))
         return progress
 
     def _counts(self, stream: BillingStream | None) -> Counts | None:
         if stream is None:
             return None
-        traffic = self.transport.traffic
+        traffic = self.session.traffic
         requests = traffic.requests[stream.resource.name]
         return stream.name, stream.rows, requests, traffic.waiting
 
@@ -242,6 +223,16 @@ class TapBilling(Tap):
         counts = self._counts(stream)
         if self._progress is not None and ended and counts:
             self._progress.ended(counts)
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Write STATE and exit as a process that the signal ended: 0 would pass for a good run."""
+        if not getattr(self.message_writer, "writing", False):
+            self.state_writer.write_state(self.state)
+        self.logger.warning(
+            "Stopped by signal %d; the next run goes on from the last STATE", signum
+        )
+        sys.exit(128 + signum)
 
     @cached_property
     def failures(self) -> dict[str, BillingError]:
@@ -253,10 +244,19 @@ class TapBilling(Tap):
         return any(isinstance(error, Unauthorized) for error in self.failures.values())
 
     def fail(self, stream: BillingStream, error: BillingError) -> None:
-        """Take note that a stream is incomplete; the others go on."""
+        """Take note that a stream is incomplete; the others go on.
+
+        Streams of one resource fail together, with one line for all of them.
+        """
+        if error not in self.failures.values():
+            names = [
+                each.name
+                for each in self.billing_streams
+                if each.selected and each.resource is stream.resource
+            ]
+            self.logger.error("%s: %s", ", ".join(names), advised(error))
+            self.logger.debug("%s in full", stream.name, exc_info=error)
         self.failures[stream.name] = error
-        self.logger.error("%s: %s", stream.name, advised(error))
-        self.logger.debug("%s", stream.name, exc_info=error)
 
     def ended(self, stream: BillingStream) -> None:
         """Finish the run after its last stream: the last message is STATE, failures are raised.
@@ -270,6 +270,7 @@ class TapBilling(Tap):
             self.write_message(StateMessage(value=self.state))
         for feed in self._feeds.values() if "_feeds" in self.__dict__ else ():
             feed.close()
+        self.close()
         if self.failures:
             raise BillingError(
                 f"incomplete: {', '.join(sorted(self.failures))}; their bookmarks stay, the next"

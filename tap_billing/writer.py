@@ -25,6 +25,8 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         self._lines: list[bytes] = []
         self._size = 0
         self.ended_with_state = False
+        # A signal handler must not write in the middle of a line.
+        self.writing = False
 
     @override
     def serialize_message(self, message: Message) -> bytes:
@@ -46,6 +48,7 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
 
     def flush(self) -> None:
         """Write what is buffered; the buffer is emptied only after the write returned."""
+        self.writing = True
         # Looked up each time, because test helpers redirect stdout after the tap was made.
         stream = getattr(sys.stdout, "buffer", None)
         whole = b"".join(self._lines)
@@ -59,6 +62,7 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         self._lines.clear()
         self._size = 0
         sys.stdout.flush()
+        self.writing = False
 
 
 def _plain(value: Any) -> Any:

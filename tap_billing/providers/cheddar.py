@@ -118,14 +118,13 @@ class Cheddar:
         if root != expected[0]:
             raise Garbled(f"{request}: <{root}> came in place of <{expected[0]}>")
         documents = self._documents(request.resource, body)
-        return Page(documents, reply.received, reply.server_time)
+        return Page(documents, reply.received, reply.server_time, body=body)
 
     def _documents(self, resource: Resource, body: BinaryIO) -> Iterator[Document]:
         path = resource.records_path or (resource.name, resource.name[:-1])
         shape = SHAPES.get(resource.name, dict)
         def push(emit: Callable[[Document], bool]) -> None:
-            with body:
-                _parse(body, path, emit)
+            _parse(body, path, emit)
 
         for element in pull(push):
             yield {**shape(plain(element)), "product_code": self.product_code}

@@ -87,7 +87,7 @@ def _answer(world: World, request: web.Request) -> bytes | AsyncIterator[bytes]:
             given[name] = [value]
     _check_product(world, given)
     zone = ZoneInfo(world.timezone)
-    view = View(world.company, zone, request["now"], f"secret of {world.product_code}")
+    view = View(world.company, zone, world.company.now, f"secret of {world.product_code}")
     asked = {name: values for name, values in given.items() if name not in PRODUCT}
     if controller == "customers":
         return _customers(world, view, asked)

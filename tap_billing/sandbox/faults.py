@@ -38,6 +38,10 @@ PIECES: Final = 10
 RETRY_SECONDS: Final = 1
 
 
+class Broken(web.StreamResponse):
+    """What is returned after the connection was broken off: it reaches nobody."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing that goes wrong: how often (0 to 1), and at most how many times."""
@@ -145,14 +149,14 @@ def _page(name: str, now: datetime) -> web.Response:
     return response
 
 
-def _reset(request: web.Request) -> web.Response:
-    """Break the connection off with a TCP reset; the returned response reaches nobody."""
+def _reset(request: web.Request) -> Broken:
+    """Break the connection off with a TCP reset."""
     transport = request.transport
     if transport is not None:
         line = transport.get_extra_info("socket")
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
-    return web.Response()
+    return Broken()
 
 
 async def _body(response: web.Response) -> bytes:
@@ -167,12 +171,8 @@ async def _malform(response: web.Response) -> web.Response:
     """Return the response with a body that is neither JSON nor XML any more."""
     body = await _body(response)
     half = len(body) // 2
-    return web.Response(
-        status=response.status,
-        body=body[:half] + RUBBISH + body[half:],
-        content_type=response.content_type,
-        charset=response.charset,
-    )
+    response.body = body[:half] + RUBBISH + body[half:]
+    return response
 
 
 async def _dribble(
@@ -183,6 +183,7 @@ async def _dribble(
     told = web.StreamResponse(status=response.status)
     told.content_type = response.content_type
     told.charset = response.charset
+    told.headers.update({name: response.headers[name] for name in ("Date", "Server")})
     if isinstance(response.body, Payload):
         told.enable_chunked_encoding()
     else:

@@ -13,16 +13,18 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tap_billing.sandbox import control
-from tap_billing.sandbox.faults import middleware
+from tap_billing.sandbox.faults import Broken, middleware
 from tap_billing.sandbox.world import TELLERS, Options, Teller, World
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from types import TracebackType
 
 __all__ = ["TELLERS", "Options", "Sandbox", "Teller", "World", "application", "serve"]
 
 HOST: Final = "127.0.0.1"
 CLOSING_SECONDS: Final = 2.0
+TURNS: Final = 5
 
 
 class Sandbox:
@@ -96,9 +98,14 @@ class Sandbox:
         )
         try:
             await runner.setup()
-            await web.TCPSite(runner, HOST, self.world.options.port).start()
+            site = web.TCPSite(runner, HOST, self.world.options.port)
+            await site.start()
             self._port.set_result(runner.addresses[0][1])
             await self._stop.wait()
+            await site.stop()
+            # A connection just accepted is known to the runner a few turns of the loop later.
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
         except OSError as error:
             self._port.set_exception(error)
         finally:
@@ -119,7 +126,8 @@ def application(world: World) -> web.Application:
     plan = world.faults
     app = web.Application(
         middlewares=[
-            _recorder(world),
+            _signer(world),
+            _apart(_recorder(world)),
             _apart(_delayer(world.options.latency)),
             _apart(middleware(plan, world.now, world.options.pause)),
             _liver(world),
@@ -129,14 +137,9 @@ def application(world: World) -> web.Application:
     app.add_routes(control.routes(world))
     app.add_routes(teller.routes(world))
 
-    async def date(request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Date"] = format_datetime(request.get("now") or world.now(), usegmt=True)
-        response.headers["Server"] = "Apache"
-
     async def closing(_: web.Application) -> None:
         plan.closing.set()
 
-    app.on_response_prepare.append(date)
     app.on_shutdown.append(closing)
     return app
 
@@ -169,11 +172,33 @@ def _recorder(world: World) -> Middleware:
         except web.HTTPException as error:
             entry["status"] = error.status
             raise
-        # A connection that was broken off before an answer has no status.
-        entry["status"] = response.status if request.transport is not None else None
+        if not isinstance(response, Broken):
+            entry["status"] = response.status
         return response
 
-    return _apart(record)
+    return record
+
+
+def _signer(world: World) -> Middleware:
+    """Return the middleware that dates every answer by the sandbox's time."""
+
+    @web.middleware
+    async def sign(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            _date(error, world.now())
+            raise
+        if not response.prepared:
+            _date(response, world.now())
+        return response
+
+    return sign
+
+
+def _date(response: web.StreamResponse, now: datetime) -> None:
+    response.headers.setdefault("Date", format_datetime(now, usegmt=True))
+    response.headers.setdefault("Server", "Apache")
 
 
 def _delayer(latency: float) -> Middleware:
@@ -192,7 +217,10 @@ def _liver(world: World) -> Middleware:
     @web.middleware
     async def live(request: web.Request, handler: Handler) -> web.StreamResponse:
         with world.lock:
-            request["now"] = world.live()
-            return await handler(request)
+            now = world.live()
+            response = await handler(request)
+        # The time of the state that was told, not the later one at which it is sent.
+        _date(response, now)
+        return response
 
     return live

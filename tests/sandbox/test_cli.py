@@ -19,13 +19,16 @@ def test_command_serves_until_told_to_stop(number):
     with subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        url = process.stdout.readline().strip()
-        settings = json.loads(process.stdout.readline())
-        assert settings["api_url"] == url
-        with urllib.request.urlopen(url.replace("/xml", "/_sandbox/now")) as answer:
-            assert json.load(answer) == {"now": "2026-02-01T00:00:00+00:00"}
-        process.send_signal(number)
-        rest, notes = process.communicate(timeout=20)
+        try:
+            url = process.stdout.readline().strip()
+            settings = json.loads(process.stdout.readline())
+            with urllib.request.urlopen(url.replace("/xml", "/_sandbox/now")) as answer:
+                assert json.load(answer) == {"now": "2026-02-01T00:00:00+00:00"}
+            process.send_signal(number)
+            rest, notes = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert settings["api_url"] == url
     assert process.returncode == 0
     assert rest == ""
     assert notes == "Serving the sample company; Ctrl-C stops it.\n"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
 import subprocess
 import sys
@@ -147,8 +149,17 @@ def test_close_leaves_nothing_behind(ask):
 
 def test_close_ends_a_connection_that_is_kept_open():
     with serve("cheddar", customers=0) as sandbox:
-        line = socket.create_connection(("127.0.0.1", sandbox.port), timeout=5)
-    with line:
+        connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
+        connection.request("GET", "/_sandbox/now")
+        assert connection.getresponse().read()
+    with contextlib.closing(connection):
+        assert connection.sock.recv(1) == b""
+
+
+def test_close_ends_a_connection_that_never_asked():
+    with serve("cheddar", customers=0) as sandbox:
+        line = socket.create_connection(("127.0.0.1", sandbox.port), timeout=10)
+    with line, contextlib.suppress(ConnectionResetError):
         assert line.recv(1) == b""
 
 

@@ -1,0 +1,55 @@
+"""How far a read may claim to have seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_billing.cast import moment
+from tap_billing.cut import along
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_billing.spec import Document, Page
+
+
+@dataclass(slots=True)
+class Horizon:
+    """How far a read may claim to have seen: the largest cursor, never past the watermark."""
+
+    zone: str
+    cursors: tuple[tuple[str, ...], ...]
+    watermark: datetime
+    since: datetime | None = None
+    seen: datetime | None = None
+    _dated: bool = False
+
+    def begin(self, page: Page) -> None:
+        """Lower the watermark to the server's clock at the first answer."""
+        if not self._dated and page.server_time:
+            self.watermark = min(self.watermark, page.server_time)
+        self._dated = True
+
+    def note(self, document: Document) -> bool:
+        """Take note of a document's cursors; return whether it may be new since `since`.
+
+        What is no datetime is no cursor; a document without a cursor may always be new.
+        """
+        latest = None
+        for path in self.cursors:
+            for value in along(document, path):
+                try:
+                    when = moment(str(value).strip(), self.zone)
+                except ValueError:
+                    continue
+                if latest is None or when > latest:
+                    latest = when
+        if latest and (self.seen is None or latest > self.seen):
+            self.seen = latest
+        return latest is None or self.since is None or latest >= self.since
+
+    @property
+    def bookmark(self) -> datetime | None:
+        """The bookmark that a complete read ends with, None if it saw nothing."""
+        return min(self.seen, self.watermark) if self.seen else None

@@ -1,0 +1,66 @@
+"""A run's connection: the loop, the transport and, if it is to be read, the sandbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_billing.bridge import Ahead, Loop
+from tap_billing.feed import pages
+from tap_billing.providers.chargeover import ChargeOver
+from tap_billing.providers.cheddar import Cheddar
+from tap_billing.transport import Limits, Traffic, Transport
+
+if TYPE_CHECKING:
+    from tap_billing.sandbox import Sandbox
+    from tap_billing.settings import Settings
+    from tap_billing.spec import Page, Provider, Resource, Scope
+
+# Pages that wait for the consumer: with the one in flight enough to keep both sides busy.
+AHEAD = 2
+
+
+class Session:
+    """Everything that a run holds open; must be closed."""
+
+    def __init__(self, settings: Settings, resources: tuple[Resource, ...]) -> None:
+        self._sandbox = _serve(settings) if settings.sandbox else None
+        given = self._sandbox.settings if self._sandbox else {}
+        product_code = given.get("product_code", settings.product_code)
+        self._provider: Provider = (
+            ChargeOver(settings.page_size, settings.timezone, resources)
+            if settings.provider == "chargeover"
+            else Cheddar(product_code, settings.timezone, resources)
+        )
+        self._transport = Transport(
+            self._provider,
+            given.get("api_url", settings.api_url or ""),
+            (given["username"], given["password"]) if given else settings.credentials,
+            Limits(
+                settings.request_timeout, settings.max_concurrency, settings.requests_per_second
+            ),
+        )
+        self._loop = Loop()
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was requested so far."""
+        return self._transport.traffic
+
+    def read(self, resource: Resource, scope: Scope) -> Ahead[Page]:
+        """Begin to read a resource, a few pages ahead of the consumer."""
+        return self._loop.start(
+            lambda: pages(self._transport, self._provider, resource, scope), AHEAD
+        )
+
+    def close(self) -> None:
+        """End connections and threads."""
+        self._loop.submit(self._transport.close()).result()
+        self._loop.close()
+        if self._sandbox:
+            self._sandbox.close()
+
+
+def _serve(settings: Settings) -> Sandbox:
+    from tap_billing.sandbox import serve  # noqa: PLC0415 - a real account does not need it
+
+    return serve(settings.provider, now=settings.sandbox_now)
