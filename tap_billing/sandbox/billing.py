@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tap_billing.sandbox import charges, payments
-from tap_billing.sandbox.days import CYCLES, add_months, local_date, run_at, seconds
+from tap_billing.sandbox.days import CYCLES, add_months, local_date, run_at
 from tap_billing.sandbox.model import Charge, Invoice, Pending
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ def bill(company: Company, subscription_id: int) -> None:
         return
     issue(company, subscription)
     if early:
-        subscription.pending = None
         company.at(due, roll, subscription_id)
     else:
         roll(company, subscription_id)
@@ -60,7 +59,7 @@ def roll(company: Company, subscription_id: int) -> None:
 def plan_bill(company: Company, subscription: Subscription, instant: datetime) -> None:
     """Set when a subscription is billed next; opens an invoice for it where there is none."""
     subscription.next_bill = instant
-    if subscription.pending is None or subscription.pending.billing_at <= company.now:
+    if subscription.pending is None:
         subscription.pending = Pending(
             company.next_id("bill"), company.next_id("number"), company.now, instant, []
         )
@@ -73,11 +72,11 @@ def plan_bill(company: Company, subscription: Subscription, instant: datetime) -
 
 def pre_generates(subscription: Subscription) -> bool:
     """Return whether its invoices are made before their date: some of those paid by invoice."""
-    return subscription.paymethod == "inv" and subscription.id % 3 == 0 and subscription.bills > 0
+    return subscription.paymethod == "inv" and subscription.id % 2 == 0 and subscription.bills > 0
 
 
 def issue(company: Company, subscription: Subscription) -> None:
-    """Turn the open invoice into an issued one and set its payment going; nothing due, no invoice."""
+    """Turn the open invoice into an issued one and set its payment going; not if nothing is due."""
     pending, due = subscription.pending, subscription.next_bill
     if pending is None or due is None:
         return
@@ -94,6 +93,7 @@ def issue(company: Company, subscription: Subscription) -> None:
     customer = company.customers[subscription.customer_id]
     invoice = _write(company, customer, lines, pending, subscription)
     invoice.cycle = (day, end)
+    subscription.pending = None
     subscription.bills += 1
     subscription.invoice_ids.append(invoice.id)
     subscription.invoiced += invoice.total
@@ -197,6 +197,6 @@ def _write(
     return invoice
 
 
-def shift(subscription: Subscription, company: Company, day: date) -> None:
+def shift(company: Company, subscription: Subscription, day: date) -> None:
     """Put the next bill of a subscription off to a later day."""
-    plan_bill(company, subscription, run_at(day, subscription.id) + seconds(0))
+    plan_bill(company, subscription, run_at(day, subscription.id))

@@ -75,10 +75,15 @@ def _discount(company: Company, subscription: Subscription, when: datetime) -> i
     return company.promotions[coupon.promotion_id].incentives[0].percent
 
 
-def _charge(
-    kind: ChargeKind, product: Product, customer: Customer, line: Line | None, rate: int,
-    quantity: int, when: datetime,
-) -> Charge:  # fmt: skip
+def _charge(  # noqa: PLR0913, PLR0917 -- the columns of a charge
+    kind: ChargeKind,
+    product: Product,
+    customer: Customer,
+    line: Line | None,
+    rate: int,
+    quantity: int,
+    when: datetime,
+) -> Charge:
     code = {"recurring": f"{product.code}_RECURRING", "setup": f"{product.code}_SETUP"}
     return Charge(
         0, kind, product.id, code.get(kind, product.code), product.description, rate, quantity,

@@ -1,4 +1,4 @@
-"""The sample company: its books, and the simulation that keeps them, deterministic in absolute time."""
+"""The sample company: its books, and the agenda that keeps them, deterministic in absolute time."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ class Company:
     def dice(self, kind: str, entity: int) -> random.Random:
         """Return dice whose throws depend on the seed, the entity and the present instant only."""
         mixed = (self.seed * 1_000_003 + zlib.crc32(kind.encode())) * 1_000_003 + entity
-        return random.Random(mixed * 4_294_967_291 + int(self.now.timestamp()))
+        moment = int(self.now.timestamp())
+        return random.Random(mixed * 4_294_967_291 + moment)  # noqa: S311 -- no secrets
 
     def token(self, kind: str, entity: int) -> str:
         """Return the twelve hexadecimal characters that name an entity in links."""

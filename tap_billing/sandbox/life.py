@@ -46,7 +46,7 @@ def use(company: Company, subscription_id: int) -> None:
     plan = company.products[subscription.plan_id]
     lines = {line.product_id: line for line in subscription.lines}
     for tracked in subscription.phases[-1].tracked:
-        if dice.random() < 0.3:
+        if dice.random() < 1 / 3:
             continue
         periodic = next(each.periodic for each in plan.items if each.item_id == tracked.item_id)
         value = (
@@ -100,7 +100,7 @@ def _change_plan(
     company: Company, subscription: Subscription, steps: dict[str, str], dice: Random
 ) -> None:
     code = steps.get(company.products[subscription.plan_id].code)
-    if code is None or subscription.trial_until is None and not subscription.bills:
+    if code is None or (subscription.trial_until is None and not subscription.bills):
         return
     plan = catalogue.product(company, code)
     metered = bool(company.products[subscription.plan_id].items)
@@ -133,7 +133,7 @@ def _suspend(company: Company, subscription: Subscription, dice: Random) -> None
     subscription.suspended_from = company.now
     subscription.suspended_to = company.now + timedelta(days=dice.randrange(5, 40))
     if subscription.next_bill < subscription.suspended_to:
-        billing.shift(subscription, company, local_date(subscription.suspended_to) + _DAY)
+        billing.shift(company, subscription, local_date(subscription.suspended_to) + _DAY)
 
 
 def _hold(company: Company, subscription: Subscription, dice: Random) -> None:
@@ -141,10 +141,10 @@ def _hold(company: Company, subscription: Subscription, dice: Random) -> None:
         return
     day = local_date(subscription.next_bill) + timedelta(days=dice.randrange(3, 30))
     subscription.hold_until = run_at(day, subscription.id)
-    billing.shift(subscription, company, day)
+    billing.shift(company, subscription, day)
 
 
-def _switch_cycle(company: Company, subscription: Subscription, dice: Random) -> None:
+def _switch_cycle(_: Company, subscription: Subscription, dice: Random) -> None:
     subscription.paycycle = dice.choice([each for each in CYCLES if each != subscription.paycycle])
 
 
@@ -186,7 +186,7 @@ def _refund(company: Company, subscription: Subscription, dice: Random) -> None:
     payments.refund(company, payment, dice.choice((left, part)))
 
 
-def _void_payment(company: Company, subscription: Subscription, dice: Random) -> None:
+def _void_payment(company: Company, subscription: Subscription, _: Random) -> None:
     payment = _payment(company, subscription)
     if payment is None or payment.refund_ids:
         return
@@ -194,7 +194,7 @@ def _void_payment(company: Company, subscription: Subscription, dice: Random) ->
         payments.void(company, payment)
 
 
-def _void_invoice(company: Company, subscription: Subscription, dice: Random) -> None:
+def _void_invoice(company: Company, subscription: Subscription, _: Random) -> None:
     for number in reversed(subscription.invoice_ids[-2:]):
         invoice = company.invoices[number]
         if invoice.balance > 0 and not invoice.payments:
@@ -224,20 +224,27 @@ def _uncancel(company: Company, subscription: Subscription, dice: Random) -> Non
     customer.active = True
     if subscription.paymethod == "crd":
         changes.new_card(company, subscription, dice)
-    billing.shift(subscription, company, local_date(company.now) + _DAY)
+    billing.shift(company, subscription, local_date(company.now) + _DAY)
     if company.products[subscription.plan_id].items:
         company.at(company.now + _DAY, use, subscription.id)
+
+
+def _hold_cancelled(company: Company, subscription: Subscription, dice: Random) -> None:
+    """Give a cancelled package a next invoice date again, as one of the recorded has it."""
+    if subscription.cancelled:
+        day = local_date(company.now) + timedelta(days=dice.randrange(3, 30))
+        subscription.hold_until = subscription.next_bill = run_at(day, subscription.id)
 
 
 def _come_back(company: Company, subscription: Subscription, dice: Random) -> None:
     signups.subscribe(company, company.customers[subscription.customer_id], dice)
 
 
-def _delete(company: Company, subscription: Subscription, dice: Random) -> None:
+def _delete(company: Company, subscription: Subscription, _: Random) -> None:
     changes.delete_customer(company, company.customers[subscription.customer_id])
 
 
-def _rest(company: Company, subscription: Subscription, dice: Random) -> None:
+def _rest(company: Company, subscription: Subscription, _: Random) -> None:
     company.customers[subscription.customer_id].active = False
 
 
@@ -245,7 +252,7 @@ _DAY = timedelta(days=1)
 EVENTS: tuple[tuple[Event, float], ...] = (
     (_upgrade, 8), (_downgrade, 3), (_seats, 14), (_cancel, 3.5), (_note, 8), (_suspend, 1.5),
     (_hold, 1.5), (_switch_cycle, 1), (_one_off, 4), (_credit, 3), (_refund, 4),
-    (_void_payment, 1.2), (_void_invoice, 2.5), (_quote, 4), (_delete, 0.04),
+    (_void_payment, 1.2), (_void_invoice, 8), (_quote, 4), (_delete, 0.04),
     (changes.switch_paymethod, 4), (changes.edit_customer, 5), (changes.add_contact, 5),
     (changes.edit_contact, 5), (changes.delete_contact, 1.5), (changes.edit_metadata, 5),
     (changes.charge_custom, 6), (changes.edit_subscription, 3), (changes.edit_invoice, 2),
@@ -253,5 +260,5 @@ EVENTS: tuple[tuple[Event, float], ...] = (
 )  # fmt: skip
 AFTER: tuple[tuple[Event, float], ...] = (
     (_uncancel, 20), (_come_back, 10), (_delete, 0.7), (_rest, 20), (_note, 10), (_refund, 6),
-    (changes.edit_customer, 3), (_hold, 1),
+    (changes.edit_customer, 3), (_hold_cancelled, 2),
 )  # fmt: skip

@@ -30,6 +30,9 @@ from tap_billing.sandbox.people import Account, Address, Card, Contact, Customer
 if TYPE_CHECKING:
     from datetime import date, datetime
     from decimal import Decimal
+    from typing import TypeAlias
+
+    Day: TypeAlias = date  # rows have a field called date
 
 __all__ = [
     "Account",
@@ -113,7 +116,10 @@ class Line:
 
 @dataclass(slots=True)
 class Charge:
-    """A line of an invoice, or a custom charge waiting on the pending one. Amount = rate*quantity."""
+    """A line of an invoice, or a custom charge that waits on the pending one.
+
+    Its amount is rate * quantity.
+    """
 
     id: int
     kind: ChargeKind
@@ -166,7 +172,7 @@ class Subscription:
     created: datetime
     modified: datetime  # NOT moved by cancel, hold, suspension, pay-method or pay-cycle change
     trial_until: datetime | None
-    next_bill: datetime | None  # None when cancelled
+    next_bill: datetime | None  # None when cancelled, unless put on hold after that
     hold_until: datetime | None = None
     suspended_from: datetime | None = None
     suspended_to: datetime | None = None
@@ -182,6 +188,8 @@ class Subscription:
 
 @dataclass(slots=True)
 class Invoice:
+    """An issued invoice, maybe pre-generated; void ones stay."""
+
     id: int  # ChargeOver's
     bill_id: int  # Cheddar's identity, see Pending
     number: int  # Cheddar's invoice number, unique
@@ -193,10 +201,10 @@ class Invoice:
     terms_id: int
     charges: list[Charge]
     tax_rate: Decimal | None
-    date: date  # may lie in the future: pre-generated
-    due_date: date
+    date: Day  # may lie in the future: pre-generated
+    due_date: Day
     billing_at: datetime  # equals `created` unless pre-generated
-    cycle: tuple[date, date] | None  # the period it bills for, both inclusive; None = one-off
+    cycle: tuple[Day, Day] | None  # the period it bills for, both inclusive; None = one-off
     memo: str
     bill_created: datetime  # when Cheddar's open invoice came to be (<= created)
     created: datetime
@@ -209,7 +217,7 @@ class Invoice:
     written_off: int = 0
     declines: int = 0
     voided: datetime | None = None
-    paid_on: date | None = None
+    paid_on: Day | None = None
     paid_by: int | None = None  # the transaction that settled it; stays when that is voided later
     transaction_ids: list[int] = field(default_factory=list)  # attempts, payments, refunds, credits
 
@@ -223,12 +231,16 @@ class Invoice:
 
 @dataclass(slots=True)
 class Application:
+    """How much of a transaction an invoice was paid with."""
+
     invoice_id: int
     amount: int
 
 
 @dataclass(slots=True)
 class Transaction:
+    """A payment or attempt, a refund or a credit; void ones stay."""
+
     id: int
     kind: Literal["pay", "ref", "cre"]  # Cheddar tells pay and ref only
     parent_id: int | None  # of a refund: the payment
@@ -246,7 +258,7 @@ class Transaction:
     reference: str  # the gateway's transaction id; "" when declined
     memo: str
     applied: list[Application]
-    date: date
+    date: Day
     created: datetime
     voided: datetime | None = None
     refund_ids: list[int] = field(default_factory=list)
@@ -272,6 +284,8 @@ class Usage:
 
 @dataclass(slots=True)
 class Note:
+    """What somebody wrote down about a customer, a package or an invoice."""
+
     id: int
     admin_id: int
     text: str
@@ -282,11 +296,13 @@ class Note:
 
 @dataclass(slots=True)
 class Quote:
+    """An offer of a plan to a customer."""
+
     id: int
     customer_id: int
     token: str
-    date: date
-    valid_until: date
+    date: Day
+    valid_until: Day
     plan_id: int
     total: int
     paycycle: str

@@ -17,6 +17,8 @@ ProductKind = Literal["plan", "item", "service", "discount"]
 
 @dataclass(frozen=True, slots=True)
 class Currency:
+    """A currency that customers are billed in."""
+
     id: int
     name: str
     iso4217: str
@@ -35,6 +37,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
+    """Payment terms."""
+
     id: int
     name: str
     days: int  # from the invoice's date to its due date
@@ -42,6 +46,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
+    """Somebody who works at the company."""
+
     id: int
     username: str
     first_name: str
@@ -52,6 +58,8 @@ class Admin:
 
 @dataclass(slots=True)
 class Tier:
+    """A price of a unit from one quantity to another."""
+
     id: int
     unit_from: int
     unit_to: int
@@ -107,6 +115,8 @@ class Product:
 
 @dataclass(slots=True)
 class Incentive:
+    """What a promotion takes off, and for how long."""
+
     id: int
     percent: int
     months: int  # 0 = forever
@@ -114,6 +124,8 @@ class Incentive:
 
 @dataclass(slots=True)
 class Coupon:
+    """A code that customers redeem a promotion with."""
+
     id: int
     promotion_id: int
     product_id: int  # the discount product it refers to
@@ -128,6 +140,8 @@ class Coupon:
 
 @dataclass(slots=True)
 class Promotion:
+    """A discount for those who have a coupon."""
+
     id: int
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""How invoices get paid or not: attempts and repeats, checks, refunds, voids, credits, write-offs."""
+"""How invoices get paid or not: attempts, repeats, checks, refunds, voids, credits, write-offs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METHODS = {"visa": "visa", "mast": "mastercard", "amex": "american-express", "di
 DECLINES = (
     (204, "Insufficient funds"),
     (202, "This transaction has been declined: expired card"),
-    (231, "Issuer said \"no\" & gave no reason"),
+    (231, 'Issuer said "no" & gave no reason'),
 )  # fmt: skip
 
 

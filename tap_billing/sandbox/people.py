@@ -19,6 +19,8 @@ Address = tuple[str, str, str, str, str, str]  # addr1, addr2, city, state, post
 
 @dataclass(slots=True)
 class Metadatum:
+    """A name and a value that the merchant keeps with a customer."""
+
     id: int
     name: str
     value: str
@@ -28,6 +30,8 @@ class Metadatum:
 
 @dataclass(slots=True)
 class Card:
+    """A credit card."""
+
     id: int
     customer_id: int
     kind: str  # visa, mast, amex, disc (ChargeOver's words)
@@ -54,6 +58,8 @@ class Account:
 
 @dataclass(slots=True)
 class Contact:
+    """A person of a customer."""
+
     id: int
     customer_id: int
     first_name: str
@@ -69,6 +75,8 @@ class Contact:
 
 @dataclass(slots=True)
 class Customer:
+    """A firm or a private person, with all it owns by id."""
+
     id: int
     code: str  # the merchant's own key: unique, never changes
     token: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import socket
 import threading
-from concurrent.futures import Future
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -34,12 +34,12 @@ class Sandbox:
         """Build the world and start to serve it; raise ValueError or OSError when impossible."""
         self.world = World(options)
         self._app = application(self.world)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._line = socket.create_server((HOST, options.port))
+        self.port: int = self._line.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._port: Future[int] = Future()
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
         self._thread.start()
-        self.port = self._port.result()
 
     @property
     def origin(self) -> str:
@@ -68,7 +68,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Stop serving and wait until every connection is closed; a second call does nothing."""
-        if self._loop is not None and self._thread.is_alive():
+        if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
@@ -86,30 +86,25 @@ class Sandbox:
         self.close()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
         runner = web.AppRunner(
             self._app,
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=CLOSING_SECONDS,
         )
-        try:
-            await runner.setup()
-            site = web.TCPSite(runner, HOST, self.world.options.port)
-            await site.start()
-            self._port.set_result(runner.addresses[0][1])
-            await self._stop.wait()
-            await site.stop()
-            # A connection just accepted is known to the runner a few turns of the loop later.
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-        except OSError as error:
-            self._port.set_exception(error)
-        finally:
-            await runner.cleanup()
+        await runner.setup()
+        await web.SockSite(runner, self._line).start()
+        await self._stop.wait()
+        # A connection accepted while asyncio's server is being closed would never be closed itself
+        # (CPython up to 3.11): accept no more, then let those just accepted become known.
+        self._loop.remove_reader(self._line)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        await runner.cleanup()
 
 
 def serve(provider: str, **options: Any) -> Sandbox:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""The company's truth: how many rows each stream has, which ones, and what their money sums up to."""
+"""The company's truth: which rows each stream has, and what their money sums up to."""
 
 from __future__ import annotations
 
