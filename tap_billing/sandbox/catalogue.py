@@ -73,6 +73,14 @@ class _Offer(NamedTuple):
     items: tuple[tuple[str, str, bool], ...] = ()  # code, quantity included, periodic
 
 
+class _Deal(NamedTuple):
+    name: str
+    percent: int
+    months: int  # 0 = forever
+    discount: str  # code of the discount product
+    codes: tuple[str, ...]  # of the coupons; all but the first are limited and expire
+
+
 _METERED = (("api_calls", "250", True), ("storage_gb", "10", False))
 _OFFERS = (
     _Offer("item", "api_calls", "Thousand API calls", "Metered, per thousand", 2, units="call"),
@@ -94,6 +102,11 @@ _OFFERS = (
 )  # fmt: skip
 PRO = _Offer("plan", "PRO_2025", "Pro (2025)", '{{ "now"|date("m/d/Y") }}', 4900, 0, "mon", 7, "",
              (("api_calls", "1000", True),))  # fmt: skip
+_DEALS = (
+    _Deal("Twenty off", 20, 0, "disc-20", ("20OFF", "20OFF-FRIENDS")),
+    _Deal("Launch, 3 months", 50, 3, "disc-launch", ("LAUNCH50",)),
+)
+PRO_DEAL = _Deal("Pro for less", 25, 6, "disc-launch", ("PRO25",))
 # days after the founding -> new price of these plans in percent of the old one
 PRICE_CHANGES = ((365, "SMALL", 110), (540, "20TEAM", 108), (800, "BUSINESS", 105),
                  (900, "SMALL_YEARLY", 110))  # fmt: skip
@@ -115,8 +128,8 @@ def open_shop(company: Company) -> None:
     """Put the price list on sale and what will change about it on the agenda."""
     for offer in _OFFERS:
         _add(company, offer)
-    _promote(company, "Twenty off", 20, 0, ("20OFF", "20OFF-FRIENDS"))
-    _promote(company, "Launch, 3 months", 50, 3, ("LAUNCH50",))
+    for deal in _DEALS:
+        _promote(company, deal, [])
     for days, code, _ in PRICE_CHANGES:
         instant = company.founded + timedelta(days=days, hours=17)
         company.at(instant, change_price, product(company, code).id)
@@ -131,7 +144,7 @@ def product(company: Company, code: str) -> Product:
 def launch_pro(company: Company, _: int) -> None:
     """Put a new plan and a promotion that is limited to it on sale."""
     plan = _add(company, PRO)
-    _promote(company, "Pro for less", 25, 6, ("PRO25",), [plan.id])
+    _promote(company, PRO_DEAL, [plan.id])
 
 
 def change_price(company: Company, product_id: int) -> None:
@@ -151,12 +164,22 @@ def _add(company: Company, offer: _Offer) -> Product:
         for code, included, periodic in offer.items
         for item in (product(company, code),)
     ]
-    category = {"plan": 1, "service": 2, "item": 2}.get(offer.kind)
     added = Product(
-        number, offer.kind, offer.code, offer.name, offer.description, True, offer.units,
-        offer.paycycle, offer.trial_days, category, _tiersets(company, offer), items,
-        company.now, company.now,
-    )  # fmt: skip
+        id=number,
+        kind=offer.kind,
+        code=offer.code,
+        name=offer.name,
+        description=offer.description,
+        enabled=True,
+        units=offer.units,
+        paycycle=offer.paycycle,
+        trial_days=offer.trial_days,
+        category_id={"plan": 1, "service": 2, "item": 2}.get(offer.kind),
+        tiersets=_tiersets(company, offer),
+        items=items,
+        created=company.now,
+        modified=company.now,
+    )
     company.products[number] = added
     return added
 
@@ -182,28 +205,25 @@ def _tiersets(company: Company, offer: _Offer) -> dict[str, Tierset]:
     return found
 
 
-def _promote(
-    company: Company,
-    name: str,
-    percent: int,
-    months: int,
-    codes: tuple[str, ...],
-    plan_ids: list[int] | None = None,
-) -> None:
+def _promote(company: Company, deal: _Deal, plan_ids: list[int]) -> None:
     number = company.next_id("promotion")
-    incentive = Incentive(company.next_id("incentive"), percent, months)
-    discount = product(company, "disc-20" if months == 0 else "disc-launch")
+    incentive = Incentive(company.next_id("incentive"), deal.percent, deal.months)
     coupons = [
         Coupon(
-            company.next_id("coupon"), number, discount.id, code, f"{name}: {code}",
-            None if index == 0 else 25,
-            company.now + timedelta(days=700) if index else None, True, company.now,
+            company.next_id("coupon"),
+            number,
+            product(company, deal.discount).id,
+            code,
+            f"{deal.name}: {code}",
+            25 if index else None,
+            company.now + timedelta(days=700) if index else None,
+            enabled=True,
+            created=company.now,
         )
-        for index, code in enumerate(codes)
-    ]  # fmt: skip
-    for coupon in coupons:
-        company.coupons[coupon.id] = coupon
-    description = f"{percent} % off" if months else ""
+        for index, code in enumerate(deal.codes)
+    ]
+    company.coupons.update({coupon.id: coupon for coupon in coupons})
+    description = f"{deal.percent} % off" if deal.months else ""
     company.promotions[number] = Promotion(
-        number, name, description, plan_ids or [], [incentive], coupons, company.now
+        number, deal.name, description, plan_ids, [incentive], coupons, company.now
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_billing.sandbox import charges, names, signups
 from tap_billing.sandbox.model import Charge, Contact, Metadatum
@@ -56,12 +56,12 @@ def edit_customer(company: Company, subscription: Subscription, dice: Random) ->
     """Edit the customer's own fields."""
     customer = company.customers[subscription.customer_id]
     where = next(each for each in names.HOMES if each.country == customer.address[5])
-    field = dice.randrange(4)
-    if field == 0:
+    field = dice.choice(("address", "company", "notes", "phone"))
+    if field == "address":
         customer.address = names.address(dice, where)
-    elif field == 1:
+    elif field == "company":
         customer.company = names.firm(dice, where) or customer.company
-    elif field == 2:
+    elif field == "notes":
         customer.notes = dice.choice(names.NOTES)
     else:
         customer.phone = f"555-01{dice.randrange(100):02d}"
@@ -151,28 +151,27 @@ def edit_invoice(company: Company, subscription: Subscription, dice: Random) -> 
 def delete_customer(company: Company, customer: Customer) -> None:
     """Delete a customer with all that belongs to it; no trace is left."""
     for number in customer.invoice_ids:
-        for each in company.invoices.pop(number).transaction_ids:
-            del company.transactions[each]
+        _drop(company.transactions, company.invoices.pop(number).transaction_ids)
+    _drop(company.transactions, customer.credit_ids)
     for number in customer.subscription_ids:
         subscription = company.subscriptions.pop(number)
-        for each in subscription.usage_ids:
-            del company.usages[each]
+        _drop(company.usages, subscription.usage_ids)
         for phase in subscription.phases:
             company.phase_invoices.pop(phase.id, None)
-    for number in customer.contact_ids:
-        del company.contacts[number]
-    for number in customer.card_ids:
-        del company.cards[number]
+    _drop(company.contacts, customer.contact_ids)
+    _drop(company.cards, customer.card_ids)
     for books in (company.achs, company.tokens, company.quotes):
-        for number in [key for key, row in books.items() if row.customer_id == customer.id]:
-            del books[number]
+        _drop(books, [key for key, row in books.items() if row.customer_id == customer.id])
     gone = {
         "customer": {customer.id},
         "billing_package": set(customer.subscription_ids),
         "invoice": set(customer.invoice_ids),
     }
-    for number in [
-        key for key, row in company.notes.items() if row.context_id in gone[row.context]
-    ]:
-        del company.notes[number]
+    notes = company.notes
+    _drop(notes, [key for key, row in notes.items() if row.context_id in gone[row.context]])
     del company.customers[customer.id]
+
+
+def _drop(books: dict[int, Any], numbers: list[int]) -> None:
+    for number in numbers:
+        del books[number]

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from random import Random
 
     from tap_billing.sandbox.company import Company
-    from tap_billing.sandbox.model import Invoice, Subscription
+    from tap_billing.sandbox.model import Customer, Invoice, Subscription
 
 REPEATS = (3, 5, 7)  # days after which a declined payment is tried again
+NEVER, LATE = 0.05, 0.2  # of the customers who pay by invoice (LATE: or never)
+APPROVED, APPROVED_AGAIN = 0.92, 0.55  # of first attempts and of repeats
+LEAVE = 0.7  # of the subscriptions whose payment failed for good
+PARTIAL, LEAST_PARTIAL = 0.1, 1000  # of the checks; of more than so many minor units
+WRITE_OFF, VOID = 0.5, 0.65  # of the invoices that stay unpaid (VOID: or written off)
 METHODS = {"visa": "visa", "mast": "mastercard", "amex": "american-express", "disc": "discover"}
 DECLINES = (
     (204, "Insufficient funds"),
@@ -31,10 +36,10 @@ def collect(company: Company, invoice: Invoice, subscription: Subscription | Non
         company.at(company.now + seconds(dice.randrange(3, 40)), attempt, invoice.id)
         return
     throw = dice.random()
-    if throw < 0.05:  # never
+    if throw < NEVER:  # never
         company.at(company.now + timedelta(days=dice.randrange(100, 200)), give_up, invoice.id)
         return
-    late = 45 if throw < 0.2 else 0
+    late = 45 if throw < LATE else 0
     days = dice.uniform(1, 28) + late
     company.at(company.now + timedelta(days=days), settle, invoice.id)
 
@@ -45,11 +50,11 @@ def attempt(company: Company, invoice_id: int) -> None:
     if invoice is None or invoice.balance <= 0:
         return
     dice = company.dice("attempt", invoice_id)
-    if dice.random() < (0.93 if not invoice.declines else 0.55):
+    if dice.random() < (APPROVED_AGAIN if invoice.declines else APPROVED):
         _pay(company, invoice, invoice.balance, dice)
         return
     error, message = dice.choice(DECLINES)
-    declined = _record(company, invoice, "pay", invoice.balance)
+    declined = _record(company, invoice.customer_id, invoice, "pay", invoice.balance)
     declined.approved, declined.error, declined.message = False, error, message
     declined.fee, declined.reference = 0, ""
     invoice.declines += 1
@@ -58,7 +63,7 @@ def attempt(company: Company, invoice_id: int) -> None:
         company.at(company.now + timedelta(days=days), attempt, invoice_id)
         return
     subscription = company.subscriptions.get(invoice.subscription_id or 0)
-    if subscription is not None and subscription.cancelled is None and dice.random() < 0.7:
+    if subscription is not None and subscription.cancelled is None and dice.random() < LEAVE:
         billing.stop(company, subscription, "nonpayment", "Declined after 4 attempts")
     company.at(company.now + timedelta(days=dice.randrange(40, 120)), give_up, invoice_id)
 
@@ -69,7 +74,7 @@ def settle(company: Company, invoice_id: int) -> None:
     if invoice is None or invoice.balance <= 0:
         return
     dice = company.dice("settle", invoice_id)
-    if dice.random() < 0.1 and invoice.balance > 1000:
+    if dice.random() < PARTIAL and invoice.balance > LEAST_PARTIAL:
         _pay(company, invoice, invoice.balance // 2, dice)
         company.at(company.now + timedelta(days=dice.uniform(3, 30)), settle, invoice_id)
     else:
@@ -82,18 +87,18 @@ def give_up(company: Company, invoice_id: int) -> None:
     if invoice is None or invoice.balance <= 0:
         return
     throw = company.dice("give up", invoice_id).random()
-    if throw < 0.5:
+    if throw < WRITE_OFF:
         company.customers[invoice.customer_id].written_off += invoice.balance
         invoice.written_off += invoice.balance
         invoice.paid_on = local_date(company.now)
-    elif throw < 0.65:
+    elif throw < VOID:
         billing.void(company, invoice)
 
 
 def refund(company: Company, payment: Transaction, amount: int) -> None:
     """Refund (a part of) an approved payment; the invoice stays paid."""
     invoice = company.invoices[payment.invoice_id or 0]
-    back = _record(company, invoice, "ref", -amount)
+    back = _record(company, invoice.customer_id, invoice, "ref", -amount)
     back.parent_id, back.method, back.detail = payment.id, payment.method, payment.detail
     back.card_id, back.fee = payment.card_id, 0
     payment.refund_ids.append(back.id)
@@ -118,21 +123,25 @@ def void(company: Company, payment: Transaction) -> None:
     payment.applied = []
 
 
-def credit(company: Company, invoice: Invoice, amount: int, memo: str) -> None:
-    """Give credit on an open invoice."""
-    given = min(amount, invoice.balance)
-    transaction = _record(company, invoice, "cre", given)
-    transaction.method, transaction.detail, transaction.memo = "credit", "", memo
-    transaction.card_id, transaction.fee, transaction.reference = None, 0, "API Credit"
+def credit(company: Company, customer: Customer, invoice: Invoice | None, amount: int) -> None:
+    """Give credit on an open invoice, or without one for later: then it stays unapplied."""
+    given = min(amount, invoice.balance) if invoice else amount
+    transaction = _record(company, customer.id, invoice, "cre", given)
+    transaction.method, transaction.detail, transaction.reference = "credit", "", "API Credit"
+    transaction.memo = "Goodwill" if given % 2 else "Credit for an outage: 2 h, sorry"
+    transaction.card_id, transaction.fee = None, 0
+    if invoice is None:
+        customer.credit_ids.append(transaction.id)
+        return
     transaction.applied = [Application(invoice.id, given)]
     invoice.credits += given
-    company.customers[invoice.customer_id].credited += given
+    customer.credited += given
     if invoice.balance == 0:
         invoice.paid_on = local_date(company.now)
 
 
 def _pay(company: Company, invoice: Invoice, amount: int, dice: Random) -> None:
-    payment = _record(company, invoice, "pay", amount)
+    payment = _record(company, invoice.customer_id, invoice, "pay", amount)
     payment.applied = [Application(invoice.id, amount)]
     if dice.random() < 1 / 40:
         payment.memo = 'Paid by "phone": <thanks>, all good & settled'
@@ -146,26 +155,21 @@ def _pay(company: Company, invoice: Invoice, amount: int, dice: Random) -> None:
 
 
 def _record(
-    company: Company, invoice: Invoice, kind: Literal["pay", "ref", "cre"], amount: int
+    company: Company,
+    customer_id: int,
+    invoice: Invoice | None,
+    kind: Literal["pay", "ref", "cre"],
+    amount: int,
 ) -> Transaction:
-    subscription = company.subscriptions.get(invoice.subscription_id or 0)
-    method, detail, card_id = "check", f"#{1000 + invoice.id}", None
-    if subscription is not None and subscription.paymethod_id is not None:
-        number = subscription.paymethod_id
-        method, detail = "paypal", "x9999"
-        if subscription.paymethod == "crd":
-            card = company.cards[number]
-            method, detail, card_id = METHODS[card.kind], f"x{card.last_four}", card.id
-        elif subscription.paymethod == "ach":
-            method, detail = "ach", f"x{company.achs[number].number[-4:]}"
     number = company.next_id("transaction")
-    charged = method not in ("check", "credit")
+    method, detail, card_id = _method(company, invoice)
+    charged = method != "check"
     transaction = Transaction(
         id=number,
         kind=kind,
         parent_id=None,
-        customer_id=invoice.customer_id,
-        invoice_id=invoice.id,
+        customer_id=customer_id,
+        invoice_id=invoice.id if invoice else None,
         method=method,
         detail=detail,
         card_id=card_id,
@@ -182,5 +186,20 @@ def _record(
         created=company.now,
     )
     company.transactions[number] = transaction
-    invoice.transaction_ids.append(number)
+    if invoice is not None:
+        invoice.transaction_ids.append(number)
     return transaction
+
+
+def _method(company: Company, invoice: Invoice | None) -> tuple[str, str, int | None]:
+    """Return method, detail and card by which an invoice is paid: its package's, or a check."""
+    subscription = company.subscriptions.get(invoice.subscription_id or 0) if invoice else None
+    if subscription is None or subscription.paymethod_id is None:
+        return "check", f"#{1000 + invoice.id}" if invoice else "", None
+    number = subscription.paymethod_id
+    if subscription.paymethod == "crd":
+        card = company.cards[number]
+        return METHODS[card.kind], f"x{card.last_four}", card.id
+    if subscription.paymethod == "ach":
+        return "ach", f"x{company.achs[number].number[-4:]}", None
+    return "paypal", "x9999", None

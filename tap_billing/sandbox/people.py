@@ -116,6 +116,7 @@ class Customer:
     written_off: int = 0
     invoice_ids: list[int] = field(default_factory=list)
     card_ids: list[int] = field(default_factory=list)
+    credit_ids: list[int] = field(default_factory=list)  # transactions of no invoice
 
     @property
     def balance(self) -> int:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tap_billing.sandbox import billing, life, names
+from tap_billing.sandbox import billing, dealings, life, names
 from tap_billing.sandbox.days import add_months, local_date, run_at, seconds
 from tap_billing.sandbox.model import (
     Account,
@@ -47,7 +47,7 @@ def sign_up(company: Company, number: int) -> None:
         join(company, dice)
     customer = join(company, dice)
     if dice.random() < 1 / 6:
-        life.write_note(company, customer.subscription_ids[-1])
+        dealings.write_note(company, customer.subscription_ids[-1])
 
 
 def join(company: Company, dice: Random) -> Customer:

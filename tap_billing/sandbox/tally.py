@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_billing.sandbox.company import Company
-    from tap_billing.sandbox.model import Charge
+    from tap_billing.sandbox.model import Charge, Phase
 
 Key = int | str | list[int] | list[str]
 Sums = dict[str, tuple[int, int]]  # field -> minor units and their decimals
@@ -69,7 +69,7 @@ def _customers(company: Company) -> Iterator[Row]:
 def _packages(company: Company) -> Iterator[Row]:
     for package in company.subscriptions.values():
         places = company.customers[package.customer_id].currency.decimals
-        due = package.invoiced - package.collected
+        due = sum(company.invoices[number].balance for number in package.invoice_ids)
         sums = {"amount_invoiced": package.invoiced, "amount_due": due}
         money = {name: (value, places) for name, value in sums.items()}
         yield "subscriptions", package.id, money
@@ -97,6 +97,22 @@ def _transactions(company: Company) -> Iterator[Row]:
 
 
 def _cheddar(company: Company) -> Iterator[Row]:
+    yield from _offers(company)
+    for customer in company.customers.values():
+        own = identity("customer", customer.id)
+        yield "customers", own, {}
+        yield "contacts", own, {}
+        for datum in customer.metadata:
+            yield "customer_metadata", [own, datum.name], {}
+        for subscription, phase in company.phases(customer):
+            yield from _phase(company, phase, customer.currency.decimals)
+            if phase is subscription.phases[-1] and subscription.pending is not None:
+                yield "invoices", identity("bill", subscription.pending.bill_id), {}
+                for charge in subscription.pending.custom:
+                    yield _charge(charge, customer.currency.decimals)
+
+
+def _offers(company: Company) -> Iterator[Row]:
     for product in company.products.values():
         if product.kind == "plan":
             plan = identity("product", product.id)
@@ -109,25 +125,14 @@ def _cheddar(company: Company) -> Iterator[Row]:
             yield "promotion_incentives", identity("incentive", incentive.id), {}
         for coupon in promotion.coupons:
             yield "coupons", identity("coupon", coupon.id), {}
-    for customer in company.customers.values():
-        yield "customers", identity("customer", customer.id), {}
-        yield "contacts", identity("customer", customer.id), {}
-        for datum in customer.metadata:
-            yield "customer_metadata", [identity("customer", customer.id), datum.name], {}
-        for subscription, phase in company.phases(customer):
-            own = identity("phase", phase.id)
-            yield "subscriptions", own, {}
-            for tracked in phase.tracked:
-                yield "subscription_items", [own, identity("product", tracked.item_id)], {}
-            if phase is subscription.phases[-1] and subscription.pending is not None:
-                yield "invoices", identity("bill", subscription.pending.bill_id), {}
-                for charge in subscription.pending.custom:
-                    yield _charge(charge, customer.currency.decimals)
-            yield from _phase(company, phase.id, customer.currency.decimals)
 
 
-def _phase(company: Company, phase_id: int, places: int) -> Iterator[Row]:
-    for invoice in company.phase_invoices.get(phase_id, ()):
+def _phase(company: Company, phase: Phase, places: int) -> Iterator[Row]:
+    own = identity("phase", phase.id)
+    yield "subscriptions", own, {}
+    for tracked in phase.tracked:
+        yield "subscription_items", [own, identity("product", tracked.item_id)], {}
+    for invoice in company.phase_invoices.get(phase.id, ()):
         yield "invoices", identity("bill", invoice.bill_id), {}
         for charge in invoice.charges:
             yield _charge(charge, places)
