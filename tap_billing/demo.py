@@ -107,7 +107,9 @@ def _make(path: Path) -> None:
         try:
             venv.create(path, with_pip=True)
         except subprocess.CalledProcessError as error:
-            message = "this Python cannot make virtual environments (Debian: python3-venv is missing)"
+            message = (
+                "this Python cannot make virtual environments (Debian: python3-venv is missing)"
+            )
             raise SetupError(message) from error
     else:
         _run(chosen, "-m", "venv", str(path))
@@ -145,24 +147,26 @@ def load(provider: str, tap: Environment, target: Environment) -> None:
     )
     resume = ["--state", str(state)] if state.exists() else []
     say(f"tap-billing | target-duckdb: {provider}{', what is new' if resume else ''} ...")
-    with log.open("wb") as noise:
-        with subprocess.Popen(
+    with (
+        log.open("wb") as noise,
+        subprocess.Popen(
             [tap.program("tap-billing"), "--config", source, *resume],
             stdout=subprocess.PIPE,
             stderr=None if sys.stderr.isatty() else noise,
-        ) as reader:
-            writer = subprocess.run(
-                [target.program("target-duckdb"), "--config", sink],
-                stdin=reader.stdout,
-                stdout=subprocess.PIPE,
-                stderr=noise,
-                check=False,
-            )
+        ) as reader,
+    ):
+        writer = subprocess.run(
+            [target.program("target-duckdb"), "--config", sink],
+            stdin=reader.stdout,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            check=False,
+        )
     if reader.returncode or writer.returncode:
         message = f"loading {provider} failed; {log.relative_to(ROOT)} says why"
         raise SetupError(message)
-    if lines := writer.stdout.split():
-        state.write_bytes(writer.stdout.splitlines()[-1] if lines else b"")
+    if states := writer.stdout.splitlines():
+        state.write_bytes(states[-1])
 
 
 def _write(name: str, settings: dict[str, object]) -> str:
@@ -174,7 +178,9 @@ def _write(name: str, settings: dict[str, object]) -> str:
 def show(providers: tuple[str, ...], target: Environment) -> None:
     """Print the tables of the database with their row counts, then sums of money."""
     queries = {
-        f"{provider} {name}": query for provider in providers for name, query in SUMS[provider].items()
+        f"{provider} {name}": query
+        for provider in providers
+        for name, query in SUMS[provider].items()
     }
     command = [target.program("python"), "-c", COUNTING, str(DATABASE), json.dumps(queries)]
     told = subprocess.run(command, capture_output=True, text=True, check=False)

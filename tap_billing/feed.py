@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tap_billing.errors import BillingError, Overload
+from tap_billing.errors import BillingError, Overload, Refused, Unauthorized
 from tap_billing.horizon import Horizon
 from tap_billing.spool import Spool
 
@@ -46,6 +46,15 @@ async def pages(
                 parts = provider.halve(request)
                 logger.warning("%s; asking for %d parts instead", error, len(parts))
                 waiting.extend(reversed(parts))
+                continue
+            except Unauthorized:
+                raise
+            except Refused as error:
+                simpler = provider.simplify(request)
+                if simpler is None:
+                    raise
+                logger.warning("%s; asking without what may not be known", error)
+                waiting.append(simpler)
                 continue
             if page.following:
                 waiting.append(page.following)

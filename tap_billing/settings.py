@@ -245,6 +245,8 @@ def _fits(setting: Setting, value: Any) -> bool:
 
 def _refusal(setting: Setting, value: Any) -> str:
     given = "a value of the wrong form" if setting.secret else repr(value)
+    if "@" in given and setting.name in ("api_url", "site"):
+        given = "a URL with credentials"
     if isinstance(value, (dict, list)):
         errors = Draft7Validator(setting.schema).iter_errors(value)
         given = next((f"{e.json_path.removeprefix('$')}: {e.message}" for e in errors), "this")
@@ -276,9 +278,12 @@ def _is_zone(value: str) -> bool:
 def _is_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        port = parts.port
     except ValueError:
         return False
+    # Credentials in a URL end up in logs; a query or fragment would swallow the paths.
+    plain = not (parts.username or parts.query or parts.fragment)
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
 
 
 def _is_site(value: str) -> bool:

@@ -153,5 +153,8 @@ class Provider(Protocol):
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:
         """Return requests for what a list left out of its documents, usually none."""
 
+    def simplify(self, request: Request) -> Request | None:
+        """Return a request for the same rows that leaves out what the server may not know."""
+
     def halve(self, request: Request) -> Sequence[Request]:
         """Return smaller requests for the same documents, or nothing if it cannot be divided."""

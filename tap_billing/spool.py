@@ -8,8 +8,7 @@ import tempfile
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import orjson
-
+from tap_billing.codec import decode, encode
 from tap_billing.errors import LocalError
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ class Spool:
 
     def append(self, received: datetime, records: list[Record]) -> None:
         """Add records of one response. Raises LocalError if the disk is full."""
-        line = orjson.dumps([received.isoformat(), records], option=orjson.OPT_APPEND_NEWLINE)
+        line = encode([received.isoformat(), records])
         try:
             self._packed.write(line)
         except OSError as error:
@@ -43,7 +42,7 @@ class Spool:
         self._file.seek(0)
         with gzip.GzipFile(fileobj=self._file, mode="rb") as lines:
             for line in lines:
-                received, records = orjson.loads(line)
+                received, records = decode(line)
                 when = datetime.fromisoformat(received)
                 for record in records:
                     yield when, record

@@ -83,8 +83,9 @@ class BillingStream(Stream):
         """Return the bookmark, None for a full read. Raises SettingsError if it is no datetime."""
         if self.replication_method == FULL_TABLE or not self.replication_key:
             return None
-        value = self.stream_state.get("replication_key_value")
-        if not value:
+        state = self.stream_state
+        value = state.get("replication_key_value")
+        if not value or state.get("replication_key", self.replication_key) != self.replication_key:
             return None
         try:
             return moment(str(value), "UTC")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from decimal import Decimal
-from types import MappingProxyType
-from typing import Any
 
-import orjson
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, StateMessage
 from typing_extensions import override
 
+from tap_billing.codec import encode
+
 BUFFERED = 64 * 1024
-OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 
 class OrjsonWriter(GenericSingerWriter[bytes, Message]):
@@ -30,12 +26,7 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
 
     @override
     def serialize_message(self, message: Message) -> bytes:
-        content = message.to_dict()
-        try:
-            return orjson.dumps(content, default=_plain, option=OPTIONS)
-        except (TypeError, orjson.JSONEncodeError):
-            # Integers beyond 64 bits and lone surrogates, which the standard library can write.
-            return json.dumps(content, default=_plain).encode() + b"\n"
+        return encode(message.to_dict())
 
     @override
     def write_message(self, message: Message) -> None:
@@ -63,11 +54,3 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         self._size = 0
         sys.stdout.flush()
         self.writing = False
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, MappingProxyType):
-        return dict(value)
-    if isinstance(value, Decimal):
-        return float(value)
-    return str(value)

@@ -1,4 +1,4 @@
-"""The test command `python3 -m tests [pytest arguments]`: sets up what it needs, then runs pytest."""
+"""The test command `python3 -m tests [pytest arguments]`: sets up, then runs pytest."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import sys
 from tap_billing.demo import ROOT, Environment, SetupError, prepare, say
 from tests.targets import ENVIRONMENTS
 
-TESTS = Environment(
-    ROOT / ".venv-test", ("-e", ".", "--group", "test", "-c", "constraints.txt")
-)
+TESTS = Environment(ROOT / ".venv-test", ("-e", ".", "--group", "test", "-c", "constraints.txt"))
 
 
 def main(arguments: list[str]) -> int:

@@ -5,7 +5,6 @@ Facts come from developer.chargeover.com and from recorded bodies in tests/sampl
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from tap_billing.cast import moment
+from tap_billing.codec import decode
 from tap_billing.errors import Garbled, Refused, Stalled, for_status
 from tap_billing.providers.chargeover_resources import RESOURCES
 from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
@@ -40,6 +40,7 @@ class Position:
 
     where: tuple[Clause, ...]
     expand: tuple[str, ...]
+    expanding: bool = True
     last: Any = None
     offset: int = 0
     backs: int = 0
@@ -89,7 +90,11 @@ class ChargeOver:
         return [
             *([("where", clauses)] if clauses else []),
             *([("order", f"{resource.id}:ASC")] if resource.id else []),
-            *([("expand", ",".join(position.expand))] if position.expand else []),
+            *(
+                [("expand", ",".join(position.expand))]
+                if position.expanding and position.expand
+                else []
+            ),
             # Overlapping pages need two rows to advance.
             ("limit", str(self.page_size if resource.keyset else max(2, self.page_size))),
             *offset,
@@ -119,6 +124,16 @@ class ChargeOver:
             )
             for row in documents
         ]
+
+    def simplify(self, request: Request) -> Request | None:
+        """Return the request without `expand`, which is documented for packages and invoices only.
+
+        What it leaves out is then read row by row; None if nothing was to be expanded.
+        """
+        position: Position = request.position
+        if not (position.expand and position.expanding):
+            return None
+        return replace(request, position=replace(position, expanding=False))
 
     def halve(self, request: Request) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a page is small already."""
@@ -174,7 +189,7 @@ def rows_of(request: Request, reply: Reply) -> list[Document]:
 def _envelope(request: Request, reply: Reply) -> dict[str, Any]:
     body = reply.body if isinstance(reply.body, bytes) else reply.body.read()
     try:
-        envelope = _loads(body)
+        envelope = decode(body)
     except ValueError:
         envelope = None
     if isinstance(envelope, dict) and "status" in envelope:
@@ -186,14 +201,6 @@ def _envelope(request: Request, reply: Reply) -> dict[str, Any]:
         f"{request}: HTTP {reply.status} with {len(body)} bytes that are no ChargeOver answer,"
         f" beginning {start[0] if start else ''!r}"
     )
-
-
-def _loads(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        # The standard library reads what orjson refuses: a byte order mark, NaN, lone surrogates.
-        return json.loads(body)
 
 
 def _by_key(

@@ -105,7 +105,7 @@ class Cheddar:
         "No customers found." is an answer without documents; every other 404 is Refused.
         """
         body = io.BytesIO(reply.body) if isinstance(reply.body, bytes) else reply.body
-        root = _verify(request, body, reply.status)
+        root, encoding = _verify(request, body, reply.status)
         if root == "error":
             problem = xmltodict.parse(body.read(CHUNK))["error"]
             text, code = _error(problem, reply.status)
@@ -117,14 +117,15 @@ class Cheddar:
         expected = request.resource.records_path or (request.resource.name,)
         if root != expected[0]:
             raise Garbled(f"{request}: <{root}> came in place of <{expected[0]}>")
-        documents = self._documents(request.resource, body)
+        documents = self._documents(request.resource, body, encoding)
         return Page(documents, reply.received, reply.server_time, body=body)
 
-    def _documents(self, resource: Resource, body: BinaryIO) -> Iterator[Document]:
+    def _documents(self, resource: Resource, body: BinaryIO, encoding: str) -> Iterator[Document]:
         path = resource.records_path or (resource.name, resource.name[:-1])
         shape = SHAPES.get(resource.name, dict)
+
         def push(emit: Callable[[Document], bool]) -> None:
-            _parse(body, path, emit)
+            _parse(body, encoding, path, emit)
 
         for element in pull(push):
             yield {**shape(plain(element)), "product_code": self.product_code}
@@ -132,6 +133,10 @@ class Cheddar:
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a document is always complete."""
         return ()
+
+    def simplify(self, request: Request) -> Request | None:  # noqa: ARG002 - as above
+        """Return nothing: only documented parameters are sent."""
+        return None
 
     def halve(self, request: Request) -> Sequence[Request]:
         """Return the request for the first and the second half of its creation dates."""
@@ -161,12 +166,13 @@ def _narrow(request: Request, since: str, day: date) -> Request:
     return replace(request, params=(*kept, (since, later)))
 
 
-def _verify(request: Request, body: BinaryIO, status: int) -> str:
-    """Return the root element's name and rewind the body to the start of its XML.
+def _verify(request: Request, body: BinaryIO, status: int) -> tuple[str, str]:
+    """Return the root element's name and the encoding; rewind the body to the start of its XML.
 
     Raises Refused for a DOCTYPE or entity declaration, Garbled for anything but well-formed XML.
     """
     root: list[str] = []
+    encodings = ["utf-8"]
     parser = expat.ParserCreate()
 
     def begin(name: str, _attributes: dict[str, str]) -> None:
@@ -176,7 +182,11 @@ def _verify(request: Request, body: BinaryIO, status: int) -> str:
     def refuse(*_: Any) -> None:
         raise Refused(f"{request}: the document declares a DOCTYPE or an entity, which is not read")
 
+    def declare(_version: str, encoding: str | None, _standalone: int) -> None:
+        encodings.append(encoding or "utf-8")
+
     parser.StartElementHandler = begin
+    parser.XmlDeclHandler = declare
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     body.seek(0)
@@ -193,7 +203,7 @@ def _verify(request: Request, body: BinaryIO, status: int) -> str:
             f"{request}: HTTP {status} with a body that is not well-formed XML ({error})"
         ) from None
     body.seek(start)
-    return root[0]
+    return root[0], encodings[-1]
 
 
 def _error(problem: Any, status: int) -> tuple[str, int]:
@@ -207,13 +217,15 @@ def _error(problem: Any, status: int) -> tuple[str, int]:
     return f"{text} (auxCode {auxiliary})" if auxiliary else text, status
 
 
-def _parse(body: BinaryIO, path: tuple[str, ...], emit: Callable[[Document], bool]) -> None:
+def _parse(
+    body: BinaryIO, encoding: str, path: tuple[str, ...], emit: Callable[[Document], bool]
+) -> None:
     def item(where: list[tuple[str, Any]], element: Any) -> bool:
         if where[-1][0] != path[-1] or not isinstance(element, dict):
             return True
         return emit(element)
 
-    xmltodict.parse(body, item_depth=len(path), item_callback=item, force_list=REPEATED)
+    xmltodict.parse(body, encoding, item_depth=len(path), item_callback=item, force_list=REPEATED)
 
 
 def plain(element: Document) -> Document:

@@ -1,4 +1,4 @@
-"""ChargeOver's invoices and transactions as JSON objects, in list and single form."""
+"""ChargeOver's invoices and transactions as JSON objects, without and with their lines."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _day(value: date | None) -> str | None:
     return value.isoformat() if value else None
 
 
-def invoice(told: Telling, row: Invoice, *, single: bool) -> Row:
+def invoice(told: Telling, row: Invoice) -> Row:
     """Return an invoice without its lines; paid means closed, void or written off included."""
     owner = told.company.customers[row.customer_id]
     currency = owner.currency
@@ -156,7 +156,7 @@ def _line(told: Telling, row: Invoice, charge: Charge, currency: Currency) -> Ro
     }
 
 
-def transaction(told: Telling, row: Transaction, *, single: bool) -> Row:
+def transaction(told: Telling, row: Transaction) -> Row:
     """Return a transaction without its applications; failed ones have no gateway_transid."""
     owner = told.company.customers[row.customer_id]
     currency = owner.currency
@@ -180,14 +180,16 @@ def transaction(told: Telling, row: Transaction, *, single: bool) -> Row:
         "customer_id": row.customer_id,
     }
     if told.modern:
-        found |= _transaction_today(told, row, owner)
-    if single:
-        found["external_key"] = None
-        found["transaction_ipaddr"] = ip_address(row.id)
+        found |= _transaction_today(row, owner)
     return found
 
 
-def _transaction_today(told: Telling, row: Transaction, owner: Customer) -> Row:
+def transaction_more(_: Telling, row: Transaction) -> Row:
+    """Return what the single form of a transaction has more, its applications apart."""
+    return {"external_key": None, "transaction_ipaddr": ip_address(row.id)}
+
+
+def _transaction_today(row: Transaction, owner: Customer) -> Row:
     currency = owner.currency
     applied = sum(each.amount for each in row.applied)
     left = row.amount - applied if row.kind != "ref" and row.approved and not row.voided else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_billing.sandbox import charges, names, signups
+from tap_billing.sandbox import charges, names, wallet
 from tap_billing.sandbox.model import Charge, Contact, Metadatum
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def new_card(company: Company, subscription: Subscription, dice: Random) -> None:
     """Let a subscription be paid by a new card; only the customer's card time moves."""
     customer = company.customers[subscription.customer_id]
-    card = signups.add_card(company, customer, dice)
+    card = wallet.add_card(company, customer, dice)
     subscription.paymethod, subscription.paymethod_id = "crd", card.id
     subscription.phases[-1].card = card
     customer.card_modified = company.now
@@ -30,7 +30,7 @@ def switch_paymethod(company: Company, subscription: Subscription, dice: Random)
         return
     customer = company.customers[subscription.customer_id]
     plan = company.products[subscription.plan_id]
-    method, number = signups.add_paymethod(company, customer, plan, dice)
+    method, number = wallet.add_paymethod(company, customer, plan, dice)
     subscription.paymethod, subscription.paymethod_id = method, number
     card = company.cards[number] if method == "crd" and number else None
     subscription.phases[-1].card = card

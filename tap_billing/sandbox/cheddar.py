@@ -6,7 +6,6 @@ import hmac
 import itertools
 import re
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, unquote_plus
@@ -19,6 +18,8 @@ from tap_billing.sandbox.markup import DECLARATION, View, error, identity
 from tap_billing.sandbox.sieve import sieve, sift, told
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
     from tap_billing.sandbox.model import Customer, Product, Promotion
     from tap_billing.sandbox.server import World
 
@@ -38,7 +39,7 @@ UNEXPECTED: Final = "An unexpected error occured.  Please try again later."
 Parameters = dict[str, list[str]]
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """Why there is no document: an HTTP status, a message, an auxiliary code."""
 
     def __init__(self, status: HTTPStatus, message: str, aux: str = "") -> None:

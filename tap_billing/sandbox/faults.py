@@ -7,18 +7,22 @@ import random
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from aiohttp.payload import Payload
-from aiohttp.typedefs import Handler, Middleware
 
-Clock = Callable[[], datetime]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from aiohttp.typedefs import Handler, Middleware
+
+    Clock = Callable[[], datetime]
 
 STATUSES: Final = {
     "429": HTTPStatus.TOO_MANY_REQUESTS,

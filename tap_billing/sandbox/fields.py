@@ -76,15 +76,8 @@ def _minor(attribute: str) -> Field:
     return _told("number", lambda told, row: get(row) / 10 ** _owner(told, row).currency.decimals)
 
 
-def _bill(customer_of: Callable[[Telling, Any], Customer], *prefixes: str) -> dict[str, Field]:
-    """Return bill_state and bill_country, and those of the ship address, which nobody has."""
-    known = {"bill_state": 3, "bill_country": 5}
-    return {
-        name: _told("text", lambda told, row, at=known[name]: customer_of(told, row).address[at])
-        if name in known
-        else _told("text", _nothing)
-        for name in prefixes
-    }
+def _address(at: int) -> Field:
+    return _told("text", lambda _, row: row.address[at])
 
 
 _TIMES = {"write_datetime": _own("instant", "created"), "mod_datetime": _own("instant", "modified")}
@@ -92,7 +85,9 @@ _MARKED = ("bill_state", "ship_state", "bill_country", "ship_country")
 CUSTOMER = {
     "customer_id": _own("number", "id"),
     "parent_customer_id": _told("number", _nothing),
-    **_bill(lambda _, row: row, *_MARKED),
+    **{name: _told("text", _nothing) for name in _MARKED},
+    "bill_state": _address(3),
+    "bill_country": _address(5),
     "external_key": _own("text", "code"),
     "token": _own("text", "token"),
     "company": _told("text", lambda _, row: row.company or f"{row.first_name} {row.last_name}"),

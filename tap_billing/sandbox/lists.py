@@ -1,4 +1,4 @@
-"""ChargeOver's smaller objects as JSON: pay methods, coupons, quotes, notes, usage, static lists."""
+"""ChargeOver's smaller objects as JSON: pay methods, coupons, quotes, notes, usage, lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CARD_NAMES = {"visa": "Visa", "mast": "MasterCard", "amex": "American Express", "disc": "Discover"}
 
 
-def creditcard(told: Telling, row: Card, *, single: bool) -> Row:
+def creditcard(told: Telling, row: Card) -> Row:
     """Return a card; month and year of expiry are strings, as recorded."""
     street, _, city, _, postcode, country = row.address
     found: Row = {
@@ -50,7 +50,7 @@ def creditcard(told: Telling, row: Card, *, single: bool) -> Row:
     return found
 
 
-def tokenized(told: Telling, row: Account, *, single: bool) -> Row:
+def tokenized(_: Telling, row: Account) -> Row:
     """Return a gateway's token that a customer pays with; the token is a secret."""
     return {
         "tokenized_id": row.id,
@@ -60,7 +60,7 @@ def tokenized(told: Telling, row: Account, *, single: bool) -> Row:
     }
 
 
-def ach(told: Telling, row: Account, *, single: bool) -> Row:
+def ach(told: Telling, row: Account) -> Row:
     """Return a bank account."""
     return {
         "ach_id": row.id,
@@ -74,7 +74,7 @@ def ach(told: Telling, row: Account, *, single: bool) -> Row:
     }
 
 
-def coupon(told: Telling, row: Coupon, *, single: bool) -> Row:
+def coupon(told: Telling, row: Coupon) -> Row:
     """Return a coupon; the names of its keys are inferred from what the vendor's docs name."""
     return {
         "coupon_id": row.id,
@@ -88,11 +88,10 @@ def coupon(told: Telling, row: Coupon, *, single: bool) -> Row:
     }
 
 
-def quote(told: Telling, row: Quote, *, single: bool) -> Row:
+def quote(told: Telling, row: Quote) -> Row:
     """Return a quote; lists have no line items."""
     currency = told.company.customers[row.customer_id].currency
-    plan = told.company.products[row.plan_id]
-    found: Row = {
+    return {
         "quote_id": row.id,
         "customer_id": row.customer_id,
         "refnumber": str(row.id),
@@ -110,11 +109,14 @@ def quote(told: Telling, row: Quote, *, single: bool) -> Row:
         "write_datetime": told.when(row.created),
         "mod_datetime": told.when(row.modified),
     }
-    if single:
-        rate = money(row.total, currency)
-        line = {"item_id": plan.id, "item_name": plan.name, "line_rate": rate, "line_quantity": 1}
-        found["line_items"] = [line]
-    return found
+
+
+def quote_lines(told: Telling, row: Quote) -> Row:
+    """Return what the single form of a quote has more: its one line."""
+    plan = told.company.products[row.plan_id]
+    rate = money(row.total, told.company.customers[row.customer_id].currency)
+    line = {"item_id": plan.id, "item_name": plan.name, "line_rate": rate, "line_quantity": 1}
+    return {"line_items": [line]}
 
 
 def quote_state(row: Quote) -> str:
@@ -122,7 +124,7 @@ def quote_state(row: Quote) -> str:
     return row.status[0]
 
 
-def note(told: Telling, row: Note, *, single: bool) -> Row:
+def note(told: Telling, row: Note) -> Row:
     """Return a note."""
     return {
         "note_id": row.id,
@@ -135,7 +137,7 @@ def note(told: Telling, row: Note, *, single: bool) -> Row:
     }
 
 
-def usage(told: Telling, row: Usage, *, single: bool) -> Row:
+def usage(told: Telling, row: Usage) -> Row:
     """Return a report of metered usage."""
     return {
         "usage_history_id": row.id,
@@ -153,7 +155,7 @@ def _quantity(value: Decimal) -> int | float:
     return int(value) if value == int(value) else float(value)
 
 
-def admin(told: Telling, row: Admin, *, single: bool) -> Row:
+def admin(told: Telling, row: Admin) -> Row:
     """Return somebody who works at the company."""
     return {
         "admin_id": row.id,
@@ -176,7 +178,7 @@ def admin(told: Telling, row: Admin, *, single: bool) -> Row:
     }
 
 
-def brand(told: Telling, row: Entry, *, single: bool) -> Row:
+def brand(_: Telling, row: Entry) -> Row:
     """Return a brand."""
     return {
         "brand_id": row.id,
@@ -192,23 +194,23 @@ def brand(told: Telling, row: Entry, *, single: bool) -> Row:
     }
 
 
-def campaign(told: Telling, row: Entry, *, single: bool) -> Row:
+def campaign(_: Telling, row: Entry) -> Row:
     """Return a campaign."""
     return {"campaign_id": row.id, "campaign": row.name}
 
 
-def klass(told: Telling, row: Entry, *, single: bool) -> Row:
+def klass(_: Telling, row: Entry) -> Row:
     """Return a class."""
     return {"class_id": row.id, "name": row.name}
 
 
-def country(told: Telling, row: Entry, *, single: bool) -> Row:
+def country(_: Telling, row: Entry) -> Row:
     """Return a country."""
     iso2, iso3, domain = row.extra
     return {"country_id": row.id, "name": row.name, "iso2": iso2, "iso3": iso3, "cctld": domain}
 
 
-def currency(told: Telling, row: Currency, *, single: bool) -> Row:
+def currency(_: Telling, row: Currency) -> Row:
     """Return a currency."""
     return {
         "currency_id": row.id,
@@ -219,17 +221,17 @@ def currency(told: Telling, row: Currency, *, single: bool) -> Row:
     }
 
 
-def language(told: Telling, row: Entry, *, single: bool) -> Row:
+def language(_: Telling, row: Entry) -> Row:
     """Return a language."""
     return {"language_id": row.id, "language": row.name, "iso639": row.extra[0]}
 
 
-def terms(told: Telling, row: Terms, *, single: bool) -> Row:
+def terms(_: Telling, row: Terms) -> Row:
     """Return payment terms."""
     return {"terms_id": row.id, "name": row.name, "days": row.days}
 
 
-def item_category(told: Telling, row: Entry, *, single: bool) -> Row:
+def item_category(_: Telling, row: Entry) -> Row:
     """Return a category of items."""
     return {"item_category_id": row.id, "name": row.name, "external_key": row.extra[0]}
 

@@ -10,7 +10,6 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from tap_billing.sandbox import control
 from tap_billing.sandbox.faults import Broken, middleware
@@ -19,6 +18,8 @@ from tap_billing.sandbox.world import TELLERS, Options, Teller, World
 if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
+
+    from aiohttp.typedefs import Handler, Middleware
 
 __all__ = ["TELLERS", "Options", "Sandbox", "Teller", "World", "application", "serve"]
 
@@ -107,7 +108,7 @@ class Sandbox:
         await runner.cleanup()
 
 
-def serve(provider: str, **options: Any) -> Sandbox:  # noqa: ANN401
+def serve(provider: str, **options: Any) -> Sandbox:
     """Serve a sample company as the provider tells it; the options are those of `Options`.
 
     Returns when it answers; a context manager. Raises ValueError for a wrong option and OSError
@@ -216,6 +217,8 @@ def _liver(world: World) -> Middleware:
             response = await handler(request)
         # The time of the state that was told, not the later one at which it is sent.
         _date(response, now)
+        if world.options.gzip and not response.prepared:
+            response.enable_compression()
         return response
 
     return live

@@ -6,11 +6,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tap_billing.sandbox import billing, dealings, life, names
+from tap_billing.sandbox import billing, dealings, life, names, wallet
 from tap_billing.sandbox.days import add_months, local_date, run_at, seconds
 from tap_billing.sandbox.model import (
-    Account,
-    Card,
     Contact,
     Customer,
     Line,
@@ -26,9 +24,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from tap_billing.sandbox.company import Company
-    from tap_billing.sandbox.model import Coupon, Paymethod, Product
+    from tap_billing.sandbox.model import Card, Coupon, Product
 
-_CARDS = (("visa", "1111"), ("visa", "0002"), ("mast", "4444"), ("amex", "0005"), ("disc", "1117"))
 _REFERERS = ("", "", "", "https://search.example/?q=billing&hl=en", "http://blog.example/a b")
 _UTM = (
     ("", "", "", "", ""),
@@ -106,7 +103,7 @@ def subscribe(company: Company, customer: Customer, dice: Random) -> Subscriptio
     """Add a subscription to a plan that is on sale, with its first bill and its life to come."""
     plan = _choose_plan(company, dice)
     coupon = _redeem(company, plan, dice) if dice.random() < 1 / 8 else None
-    paymethod, paymethod_id = add_paymethod(company, customer, plan, dice)
+    paymethod, paymethod_id = wallet.add_paymethod(company, customer, plan, dice)
     number = company.next_id("subscription")
     now = company.now
     trial = plan.trial_days if dice.random() < 2 / 3 else 0
@@ -183,51 +180,9 @@ def new_pending(company: Company, billing_at: datetime) -> Pending:
     return Pending(company.next_id("bill"), company.next_id("number"), company.now, billing_at, [])
 
 
-def add_paymethod(
-    company: Company, customer: Customer, plan: Product, dice: Random
-) -> tuple[Paymethod, int | None]:
-    """Add a way to pay that suits the plan: the customer's card, bank account, token or none."""
-    throw = dice.random()
-    if plan.code == "ENTERPRISE" or throw < 1 / 8:
-        return "inv", None
-    if throw < 1 / 5:
-        number = company.next_id("ach")
-        company.achs[number] = Account(
-            number, customer.id, dice.choice(("chec", "busi", "savi")), _holder(customer),
-            f"xxxxx{dice.randrange(10000):04d}", "072403004", company.now,
-        )  # fmt: skip
-        return "ach", number
-    if throw < 1 / 4:
-        number = company.next_id("tokenized")
-        company.tokens[number] = Account(
-            number, customer.id, "customer", _holder(customer),
-            f"tok_{company.token('tokenized', number)}", "", company.now,
-        )  # fmt: skip
-        return "tok", number
-    return "crd", add_card(company, customer, dice).id
-
-
-def add_card(company: Company, customer: Customer, dice: Random) -> Card:
-    """Add a card to a customer."""
-    number = company.next_id("card")
-    kind, last_four = dice.choice(_CARDS)
-    expires = add_months(company.now.date().replace(day=1), dice.randrange(2, 48))
-    card = Card(
-        number, customer.id, kind, last_four, expires, _holder(customer), customer.address,
-        company.token("card", number), company.now,
-    )  # fmt: skip
-    company.cards[number] = card
-    customer.card_ids.append(number)
-    return card
-
-
 def coupon_months(company: Company, coupon: Coupon | None) -> int:
     """Return for how many months a coupon reduces the price; 0 is forever or no coupon."""
     return company.promotions[coupon.promotion_id].incentives[0].months if coupon else 0
-
-
-def _holder(customer: Customer) -> str:
-    return f"{customer.first_name} {customer.last_name}"
 
 
 def _code(dice: Random, number: int, email: str) -> str:

@@ -121,7 +121,7 @@ def _coupon(view: View, coupon: Coupon) -> str:
     told = tags(
         [
             ("code", coupon.code),
-            ("maxRedemptions", coupon.max_redemptions),
+            ("maxRedemptions", coupon.max_redemptions or 0),
             ("expirationDatetime", instant(view, coupon.expires)),
             ("createdDatetime", instant(view, coupon.created)),
         ]

@@ -61,8 +61,9 @@ def telling(company: Company, zone: ZoneInfo, era: str, now: datetime) -> Tellin
 
 def money(amount: int, currency: Currency) -> int | float:
     """Return minor units as the vendor's JSON number: int when whole, float otherwise."""
-    whole, part = divmod(amount, 10**currency.decimals)
-    return amount / 10**currency.decimals if part else whole
+    unit: int = 10**currency.decimals
+    whole, part = divmod(amount, unit)
+    return amount / unit if part else whole
 
 
 def ip_address(number: int) -> str:

@@ -35,8 +35,12 @@ NAIVE: Final = ("%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%d %H", "%Y-%m-%dT%H:%M", "%Y-
                 "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")  # fmt: skip
 
 
-class BadRequestError(ValueError):
-    """The vendor answers 400 with this text."""
+class RefusedError(ValueError):
+    """The vendor refuses a request with this text and HTTP status."""
+
+    def __init__(self, message: str, code: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,14 @@ def parse(
 
     Every list can be ordered by its id, `key`, even where that cannot be filtered by.
 
-    Raises BadRequestError with the vendor's text for what it refuses. A colon that is not escaped
+    Raises RefusedError with the vendor's text for what it refuses. A colon that is not escaped
     ends a value: the vendor silently truncates there (amp-labs/connectors, handlers.go).
     """
     sortable = {**fields, key: Field("number", lambda _, row: row.id, key=True)}
     order = tuple(_order(part, sortable) for part in _parts(params.get("order", "")))
     expand = frozenset(_parts(params.get("expand", "")))
     if expand - expandable:
-        raise BadRequestError(INVALID)
+        raise RefusedError(INVALID)
     return Query(
         where(params.get("where", ""), fields, zone),
         order,
@@ -123,17 +127,16 @@ def where(text: str, fields: Mapping[str, Field], zone: ZoneInfo) -> tuple[Claus
 def _clause(text: str, fields: Mapping[str, Field], zone: ZoneInfo) -> Clause:
     name, command, value, *_ = (*SPLIT_PARTS.split(text), "", "", "")
     if not command:
-        raise BadRequestError(MALFORMED)
+        raise RefusedError(MALFORMED)
     if name not in fields:
-        message = f"You cannot filter by: {name}."
-        raise BadRequestError(message)
+        raise RefusedError(f"You cannot filter by: {name}.")
     field = fields[name]
     if command in ("IS", "ISNOT"):
         if value != "NULL":
-            raise BadRequestError(MALFORMED)
+            raise RefusedError(MALFORMED)
         return Clause(name, field, command, None)
     if command not in OPERATORS:
-        raise BadRequestError(MALFORMED)
+        raise RefusedError(MALFORMED)
     plain = UNESCAPE.sub(r"\1", value)
     if command == "CONTAINS":
         return Clause(name, field, command, plain)
@@ -148,7 +151,7 @@ def _value(kind: Kind, text: str, zone: ZoneInfo) -> object:
             return int(text) if text.lstrip("-").isdigit() else float(text)
         instant = _instant(text, zone)
     except ValueError as error:
-        raise BadRequestError(MALFORMED) from error
+        raise RefusedError(MALFORMED) from error
     return instant if kind == "instant" else instant.astimezone(zone).date()
 
 
@@ -165,10 +168,9 @@ def _instant(text: str, zone: ZoneInfo) -> datetime:
 def _order(text: str, fields: Mapping[str, Field]) -> tuple[Field, bool]:
     name, _, direction = text.partition(":")
     if direction not in ("", "ASC", "DESC"):
-        raise BadRequestError(INVALID)
+        raise RefusedError(INVALID)
     if name not in fields:
-        message = f"You cannot order by: {name}."
-        raise BadRequestError(message)
+        raise RefusedError(f"You cannot order by: {name}.")
     return fields[name], direction == "DESC"
 
 
@@ -178,10 +180,10 @@ def _parts(text: str) -> list[str]:
 
 def _whole(text: str, least: int, most: int | None) -> int:
     if not text.isascii() or not text.isdigit():
-        raise BadRequestError(INVALID)
+        raise RefusedError(INVALID)
     number = int(text)
     if number < least or (most is not None and number > most):
-        raise BadRequestError(INVALID)
+        raise RefusedError(INVALID)
     return number
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import available_timezones
 
 from tap_billing.sandbox.company import Company
 from tap_billing.sandbox.faults import Faults, faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FOUNDED: Final = datetime(2023, 11, 1, tzinfo=UTC)
 SECONDS_A_DAY: Final = 86_400
@@ -54,6 +56,7 @@ class Options:
     timezone: str | None = None
     era: str = "2026"
     max_customers_per_document: int | None = None
+    gzip: bool = False
 
 
 class World:

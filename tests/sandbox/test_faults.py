@@ -3,9 +3,9 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from xml.etree import ElementTree
 
 import pytest
 
@@ -89,8 +89,8 @@ def test_html_comes_with_status_200(fresh, ask):
 def test_malformed_xml_does_not_parse(fresh, ask, provider, path):
     answer = ask(fresh(provider, faults={"malformed": 1}), path)
     assert answer.status == 200
-    with pytest.raises(ElementTree.ParseError):
-        ElementTree.fromstring(answer.body)
+    with pytest.raises(ET.ParseError):
+        ET.fromstring(answer.body)
 
 
 def test_malformed_json_does_not_parse(fresh, ask):

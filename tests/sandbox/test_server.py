@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -134,6 +136,18 @@ def test_latency_delays_the_provider_only(fresh, ask, monkeypatch):
     assert waits.count(0.25) == 1
 
 
+@pytest.mark.parametrize(("accepted", "told"), [("gzip", "gzip"), ("identity", None)])
+def test_bodies_are_compressed_when_told_so(fresh, accepted, told):
+    sandbox = fresh(gzip=True)
+    request = urllib.request.Request(sandbox.url + "/plans/get?productCode=SAMPLE")
+    request.add_header("Authorization", "Basic c2FuZGJveDpzYW5kYm94")
+    request.add_header("Accept-Encoding", accepted)
+    with urllib.request.urlopen(request) as answer:
+        body = answer.read()
+        assert answer.headers["Content-Encoding"] == told
+    assert b"<plans>" in (gzip.decompress(body) if told else body)
+
+
 def test_close_leaves_nothing_behind(ask):
     before = threading.active_count()
     with serve("cheddar", customers=0) as sandbox:
@@ -141,8 +155,9 @@ def test_close_leaves_nothing_behind(ask):
         assert threading.active_count() > before
     sandbox.close()
     assert threading.active_count() == before
-    with pytest.raises(ConnectionRefusedError), socket.create_connection(
-        ("127.0.0.1", sandbox.port), timeout=5
+    with (
+        pytest.raises(ConnectionRefusedError),
+        socket.create_connection(("127.0.0.1", sandbox.port), timeout=5),
     ):
         pass
 

@@ -1,0 +1,42 @@
+"""JSON, fast where orjson can and by the standard library where it cannot."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
+
+
+def decode(text: bytes) -> Any:
+    """Return what a JSON text says. Raises ValueError.
+
+    The standard library reads what orjson refuses: a byte order mark, NaN, lone surrogates.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
+def encode(value: Any) -> bytes:
+    """Return a value as a line of JSON, aware datetimes in UTC with `Z`.
+
+    The standard library writes what orjson refuses: integers beyond 64 bits, lone surrogates.
+    """
+    try:
+        return orjson.dumps(value, default=_plain, option=OPTIONS)
+    except (TypeError, orjson.JSONEncodeError):
+        return json.dumps(value, default=_plain).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value)
