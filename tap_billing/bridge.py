@@ -74,9 +74,12 @@ class Ahead(Generic[Item]):
     async def _pump(self, source: Callable[[], AsyncIterator[Item]]) -> None:
         failure: BaseException | None = None
         try:
-            async for item in source():
-                await self._slots.acquire()
-                self._items.put((item, None))
+            items = source()
+            # The slot comes first, so that nothing is taken from the source and then lost.
+            while await self._slots.acquire():
+                self._items.put((await anext(items), None))
+        except StopAsyncIteration:
+            pass
         except BaseException as error:  # noqa: BLE001 - raised again by the consumer
             failure = error
         self._items.put((END, failure))

@@ -211,7 +211,10 @@ def moment(text: str, zone: str) -> datetime:
     parsed = datetime.fromisoformat(text)
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=ZoneInfo(zone))
-    return parsed.astimezone(UTC)
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text} is beyond the calendar") from None
 
 
 def render(when: datetime) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from tap_billing.cast import EXTRA
 from tap_billing.errors import SettingsError
-from tap_billing.filters import clauses
+from tap_billing.filters import clauses, further
 from tap_billing.spec import Pass, Resource, StreamSpec
 
 if TYPE_CHECKING:
@@ -16,7 +17,17 @@ if TYPE_CHECKING:
 
 ROWS: Mapping[str, str] = {"chargeover": "response", "cheddar": ""}
 KINDS: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", dict: "object"}
+TYPES = ("string", "integer", "number", "boolean", "object", "array")
 INFERRED_ROWS = 500
+STEP = re.compile(r"(?!\.+$)[A-Za-z0-9_~:@.-]+", re.ASCII)
+# Cheddar writes on plain GET as well (its clients in PHP and Node do), ChargeOver has actions.
+WRITES = {
+    *("_action", "_bulk", "_aggregate"),
+    *("new", "import", "edit", "edit-customer", "edit-subscription", "cancel", "delete"),
+    *("delete-all", "add-item-quantity", "remove-item-quantity", "set-item-quantity"),
+    *("add-charge", "delete-charge", "run-outstanding", "paypal-revert"),
+    *("refund", "void", "void-or-refund", "send-email"),
+}
 
 
 def resources(
@@ -43,10 +54,12 @@ def resources(
 
 def _resource(provider: str, given: Mapping[str, Any], where: str) -> Resource:
     path = given["path"].strip("/")
-    if not path or "?" in path or "//" in path or ".." in path:
+    _check_columns(given.get("schema", {}).get("properties", {}), f"{where}.schema")
+    steps = path.split("/")
+    if not all(STEP.fullmatch(step) for step in steps) or WRITES & {each.lower() for each in steps}:
         raise SettingsError(
-            f"{where}.path: {given['path']!r} is not allowed; allowed: a path below the API's URL,"
-            " without parameters"
+            f"{where}.path: {given['path']!r} is not allowed; allowed: a path below the API's URL"
+            " that only reads, without parameters"
         )
     rows = given.get("records_path") or ROWS[provider]
     if not rows:
@@ -74,12 +87,28 @@ def _resource(provider: str, given: Mapping[str, Any], where: str) -> Resource:
     )
 
 
+def _check_columns(columns: Any, where: str) -> None:
+    """Raise SettingsError for a column, nested ones included, that cannot be cast."""
+    if not isinstance(columns, dict):
+        raise SettingsError(f"{where}.properties: not an object; allowed: an object of columns")
+    for name, declared in columns.items():
+        _check_column(declared, f"{where}.properties.{name}")
+
+
+def _check_column(declared: Any, where: str) -> None:
+    kinds = declared.get("type") if isinstance(declared, dict) else None
+    told = [each for each in (kinds if isinstance(kinds, list) else [kinds]) if each != "null"]
+    if len(told) != 1 or told[0] not in TYPES:
+        raise SettingsError(f"{where}: no usable type; allowed: one of {', '.join(TYPES)}, or null")
+    if told == ["array"]:
+        _check_column(declared.get("items"), f"{where}.items")
+    _check_columns(declared.get("properties", {}), where)
+
+
 def _filters(provider: str, resource: Resource, given: Any, where: str) -> Any:
     if provider == "chargeover":
         return clauses(resource, given, f"{where}.filters")
-    if not isinstance(given, dict):
-        raise SettingsError(f"{where}.filters: not an object; allowed: an object of parameters")
-    return given
+    return further(given, f"{where}.filters")
 
 
 def complete(spec: StreamSpec, rows: Iterable[Record]) -> dict[str, Any]:
@@ -94,12 +123,6 @@ def complete(spec: StreamSpec, rows: Iterable[Record]) -> dict[str, Any]:
         properties.setdefault(key, {"type": ["string", "null"]})
     if spec.replication_key:
         properties[spec.replication_key] = {"type": ["string", "null"], "format": "date-time"}
-    for name, declared in properties.items():
-        if "type" not in declared:
-            raise SettingsError(
-                f"custom_streams: column {name} of {spec.name} has no type; allowed: a JSON schema"
-                " type, such as string"
-            )
     properties[EXTRA] = {"type": ["object", "null"], "properties": {}, "additionalProperties": True}
     return {**given, "type": "object", "properties": properties}
 

@@ -4,11 +4,15 @@ BillingError
 ├── SettingsError       mend the settings; raised before the first request
 ├── Refused             mend the request, the filter or the account; trying again changes nothing
 │   ├── Unauthorized    the credentials are wrong: no stream of this run can work
-│   └── Forbidden       the credentials are right and may not read this
+│   ├── Forbidden       the credentials are right and may not read this
+│   └── NotFound        there is no such thing
 ├── Retry               try again, after `retry_after` seconds if it says so
 │   ├── RateLimited     the server asks for fewer requests
-│   ├── Unreachable     no answer, or not in time
-│   ├── ServerFailed    the server broke down (5xx)
+│   ├── Unreachable     no answer
+│   │   ├── TimedOut    or not in time
+│   │   └── BrokenOff   or not to its end
+│   ├── ServerFailed    the server broke down
+│   │   └── Overburdened    perhaps over the size of the answer
 │   └── Garbled         an answer, but not the one that was asked for: cut, HTML, malformed
 ├── Overload            the request asks for more than the server can tell: ask for less at a time
 ├── Stalled             the answers do not lead anywhere: reading on would never end or lose rows
@@ -38,8 +42,17 @@ class Forbidden(Refused):
     """The credentials were accepted, but may not read this."""
 
 
+class NotFound(Refused):
+    """There is no such thing (404)."""
+
+
 class Retry(BillingError):
-    """The same request may succeed later; `retry_after` is the server's own wish in seconds."""
+    """The same request may succeed later; `retry_after` is the server's own wish in seconds.
+
+    A `heavy` one may have failed for its size, so that a smaller request may succeed at once.
+    """
+
+    heavy = False
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -54,8 +67,26 @@ class Unreachable(Retry):
     """No answer, or not in time."""
 
 
+class TimedOut(Unreachable):
+    """An answer was not complete in time."""
+
+    heavy = True
+
+
+class BrokenOff(Unreachable):
+    """An answer ended before its end."""
+
+    heavy = True
+
+
 class ServerFailed(Retry):
-    """The server broke down (500, 502, 503, 504)."""
+    """The server broke down (502, 503)."""
+
+
+class Overburdened(ServerFailed):
+    """The server broke down, perhaps over the size of the answer (500, 504)."""
+
+    heavy = True
 
 
 class Garbled(Retry):
@@ -77,11 +108,12 @@ class LocalError(BillingError):
 BY_STATUS: dict[int, type[BillingError]] = {
     401: Unauthorized,
     403: Forbidden,
+    404: NotFound,
     429: RateLimited,
-    500: ServerFailed,
+    500: Overburdened,
     502: ServerFailed,
     503: ServerFailed,
-    504: ServerFailed,
+    504: Overburdened,
 }
 
 ADVICE: dict[type[BillingError], str] = {
@@ -94,6 +126,15 @@ ADVICE: dict[type[BillingError], str] = {
 }
 
 
+LONGEST = 500
+
+
 def for_status(status: int, message: str) -> BillingError:
-    """Return the error for an HTTP status (every one of 400 and above has one)."""
-    return BY_STATUS.get(status, Refused)(message)
+    """Return the error for an HTTP status (every one of 400 and above has one), in one line."""
+    return BY_STATUS.get(status, Refused)(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """Return a vendor's text without line breaks, shortened if it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."

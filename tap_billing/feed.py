@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tap_billing.errors import BillingError, Overload, Refused, Unauthorized
+from tap_billing.errors import BillingError, NotFound, Overload, Refused, Unauthorized
 from tap_billing.horizon import Horizon
 from tap_billing.spool import Spool
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAMPLE = 1000
+# So many divisions in a row without one answer are not about size any more.
+MOST_FAILURES = 8
 
 
 async def pages(
@@ -36,6 +38,7 @@ async def pages(
     A request that is too large for the server is divided until it passes. Raises what
     `Transport.get` raises; Overload where nothing is left to divide.
     """
+    failures = 0
     for first in provider.plan(resource, scope):
         waiting = [first]
         while waiting:
@@ -43,6 +46,9 @@ async def pages(
             try:
                 page = await transport.get(request)
             except Overload as error:
+                failures += 1
+                if failures > MOST_FAILURES:
+                    raise
                 parts = provider.halve(request)
                 logger.warning("%s; asking for %d parts instead", error, len(parts))
                 waiting.extend(reversed(parts))
@@ -56,6 +62,7 @@ async def pages(
                 logger.warning("%s; asking without what may not be known", error)
                 waiting.append(simpler)
                 continue
+            failures = 0
             if page.following:
                 waiting.append(page.following)
             yield await _complete(transport, provider, request, page)
@@ -67,8 +74,19 @@ async def _complete(transport: Transport, provider: Provider, request: Request, 
     missing = provider.details(request, page.documents)
     if not missing:
         return page
-    singles = await asyncio.gather(*(transport.get(each) for each in missing))
-    return replace(page, documents=[row for single in singles for row in single.documents])
+    singles = await asyncio.gather(
+        *(_single(transport, *each) for each in zip(missing, page.documents, strict=True))
+    )
+    return replace(page, documents=singles)
+
+
+async def _single(transport: Transport, request: Request, row: Document) -> Document:
+    """Return the complete document of a list's row, or the row if it was deleted meanwhile."""
+    try:
+        page = await transport.get(request)
+    except NotFound:
+        return row
+    return next(iter(page.documents), row)
 
 
 class Feed:

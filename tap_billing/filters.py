@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from tap_billing.spec import Resource
 
+FIELD = re.compile(r"[A-Za-z0-9_.]+")
 NULL_OPERATORS = ("IS:NULL", "ISNOT:NULL")
 
 
@@ -55,11 +57,15 @@ def _clause(resource: Resource, wanted: Mapping[str, Any], where: str) -> tuple[
         if key not in ("field", "operator", "value"):
             raise SettingsError(f"{where}: unknown key {key!r}; allowed: field, operator, value")
     field, operator, value = (wanted.get(key) for key in ("field", "operator", "value"))
-    if not isinstance(field, str) or (resource.filterable and field not in resource.filterable):
-        allowed = ", ".join(sorted(resource.filterable)) or "no field can be filtered by"
-        raise SettingsError(f"{where}: unknown field {field!r}; allowed: {allowed}")
-    if not resource.filterable and not where.startswith("custom_streams"):
+    allowed = ", ".join(sorted(resource.filterable))
+    if not allowed and not where.startswith("custom_streams"):
         raise SettingsError(f"{where}: ChargeOver's {resource.path} cannot be filtered")
+    if (
+        not isinstance(field, str)
+        or FIELD.fullmatch(field) is None
+        or (allowed and field not in resource.filterable)
+    ):
+        raise SettingsError(f"{where}: unknown field {field!r}; allowed: {allowed or 'a name'}")
     if operator in ("IS", "ISNOT") and str(value).upper() == "NULL":
         operator = f"{operator}:NULL"
     if operator not in chargeover_resources.OPERATORS:
@@ -68,11 +74,17 @@ def _clause(resource: Resource, wanted: Mapping[str, Any], where: str) -> tuple[
     if operator in NULL_OPERATORS:
         name, null = str(operator).split(":")
         return field, name, null
-    if isinstance(value, bool):
-        value = int(value)
-    if not isinstance(value, (str, int, float)) or value == "":
-        raise SettingsError(f"{where}: {field} {operator} needs a value; allowed: text or a number")
-    return field, str(operator), str(value)
+    return field, str(operator), _value(value, f"{where}: {field} {operator}")
+
+
+def _value(value: Any, where: str) -> str:
+    text = str(int(value)) if isinstance(value, bool) else str(value)
+    if not isinstance(value, (str, int, float)) or text == "":
+        raise SettingsError(f"{where} needs a value; allowed: text or a number")
+    if text.endswith("\\"):
+        # It would escape the comma after it, and there is no documented way to write it.
+        raise SettingsError(f"{where}: allowed: a value without a backslash at its end")
+    return text
 
 
 def parameters(resource: Resource, wanted: Any) -> dict[str, Any]:
@@ -106,8 +118,22 @@ def _refused(key: str, value: Any) -> str | None:
         return None if value in allowed else ", ".join(allowed)
     if key in cheddar_resources.DATES:
         return None if _is_day(value) else "a day such as 2026-01-31"
-    fine = isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
-    return None if fine else "text"
+    return None if _is_plain(value) else "text"
+
+
+def further(wanted: Any, where: str) -> dict[str, Any]:
+    """Return the parameters of an endpoint that nothing is known of; see `checked`."""
+    if not isinstance(wanted, dict):
+        raise SettingsError(f"{where}: not an object; allowed: an object of parameters")
+    for key, value in wanted.items():
+        several = value if isinstance(value, list) else [value]
+        if not several or not all(_is_plain(each) for each in several):
+            raise SettingsError(f"{where}.{key}: {value!r} is not allowed; allowed: text")
+    return dict(wanted)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int)) and not isinstance(value, bool) and value != ""
 
 
 def _is_day(value: Any) -> bool:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tap_billing.settings import Settings
     from tap_billing.spec import Page, Provider, Resource, Scope
 
-# Pages that wait for the consumer: with the one in flight enough to keep both sides busy.
-AHEAD = 2
+# Pages that wait for the consumer, the one in flight included: enough to keep both sides busy.
+AHEAD = 3
 
 
 class Session:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PROVIDERS = ("chargeover", "cheddar")
+YEARS = range(1900, 9000)
+UNFIT = re.compile(r"[\s\\\x00-\x20\x7f]")
+# A bare name, a host with or without port, or a URL of ChargeOver's form; ChargeOver is https only.
+SITE = re.compile(
+    r"(?:https://)?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9-]+)*(?::\d{1,5})?)(?:/api/v3)?/?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +175,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "request_timeout",
-        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "number", "exclusiveMinimum": 0, "maximum": 86_400},
         "Seconds for one attempt of a request; by default 300, for cheddar 1800.",
-        "a number of seconds above 0",
+        "a number of seconds above 0, at most 86400",
     ),
     Setting(
         "lookback",
-        {"type": "number", "minimum": 0},
+        {"type": "number", "minimum": 0, "maximum": 31_536_000},
         "Seconds below the bookmark that are read again, for rows that become visible late.",
-        "a number of seconds, 0 or more",
+        "0 to 31536000 seconds",
         default=300,
     ),
     Setting(
@@ -237,7 +246,10 @@ def _is_required(name: str, config: Mapping[str, Any]) -> bool:
 
 
 def _fits(setting: Setting, value: Any) -> bool:
-    if isinstance(value, bool) and setting.schema["type"] != "boolean":
+    kind = setting.schema["type"]
+    if isinstance(value, bool) != (kind == "boolean"):
+        return False
+    if isinstance(value, float) and (kind == "integer" or not isfinite(value)):
         return False
     check = CHECKS.get(setting.name)
     return Draft7Validator(setting.schema).is_valid(value) and (check is None or check(value))
@@ -247,7 +259,7 @@ def _refusal(setting: Setting, value: Any) -> str:
     given = "a value of the wrong form" if setting.secret else repr(value)
     if "@" in given and setting.name in ("api_url", "site"):
         given = "a URL with credentials"
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list)) and not setting.secret:
         errors = Draft7Validator(setting.schema).iter_errors(value)
         given = next((f"{e.json_path.removeprefix('$')}: {e.message}" for e in errors), "this")
     return f"{setting.name}: {given} is not allowed; allowed: {setting.allowed}"
@@ -261,10 +273,9 @@ def _unknown(name: str, known: list[str]) -> str:
 
 def _is_when(value: str) -> bool:
     try:
-        datetime.fromisoformat(value)
+        return datetime.fromisoformat(value).year in YEARS
     except ValueError:
         return False
-    return True
 
 
 def _is_zone(value: str) -> bool:
@@ -282,12 +293,12 @@ def _is_url(value: str) -> bool:
     except ValueError:
         return False
     # Credentials in a URL end up in logs; a query or fragment would swallow the paths.
-    plain = not (parts.username or parts.query or parts.fragment)
+    plain = not (parts.username or parts.query or parts.fragment) and UNFIT.search(value) is None
     return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
 
 
 def _is_site(value: str) -> bool:
-    return _is_url(site_url(value)) and not set(value) & set(" @?#")
+    return SITE.fullmatch(value) is not None
 
 
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
@@ -302,11 +313,10 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
 
 
 def site_url(site: str) -> str:
-    """Return the API's base URL for what a user calls the account."""
-    host = site.removeprefix("https://").removeprefix("http://").strip("/")
-    host = host.removesuffix("/api/v3")
-    scheme = "http" if site.startswith("http://") else "https"
-    return f"{scheme}://{host if '.' in host or ':' in host else f'{host}.chargeover.com'}/api/v3"
+    """Return the API's base URL for what a user calls the account (see SITE)."""
+    named = SITE.fullmatch(site)
+    host = named[1] if named else site
+    return f"https://{host if '.' in host or ':' in host else f'{host}.chargeover.com'}/api/v3"
 
 
 @dataclass(frozen=True, slots=True)

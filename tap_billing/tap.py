@@ -124,7 +124,7 @@ class TapBilling(Tap):
         entry = self.input_catalog.get_stream(spec.name) if self.input_catalog else None
         if entry is not None:
             return [dict.fromkeys(entry.schema.to_dict().get("properties", {}))]
-        if (spec.schema or {}).get("properties") or problems(self.config, self.config):
+        if (spec.schema or {}).get("properties") or self._validate_config(raise_errors=False):
             return []
         ahead = self.session.read(resource, self._scope(resource, []))
         page = next(iter(ahead), None)

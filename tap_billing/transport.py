@@ -22,12 +22,13 @@ from yarl import URL
 from tap_billing.errors import (
     ADVICE,
     BillingError,
+    BrokenOff,
     LocalError,
     Overload,
     RateLimited,
     Refused,
     Retry,
-    ServerFailed,
+    TimedOut,
     Unreachable,
 )
 from tap_billing.pacing import Pacing
@@ -44,6 +45,7 @@ TRIES = 8
 # A request that can be divided is: waiting for the same large answer again seldom helps.
 TRIES_DIVISIBLE = 2
 LONGEST_WAIT = 60.0
+CONNECTING = 30.0
 CHUNK = 65536
 IN_MEMORY = 8 * 1024 * 1024
 TOO_MANY = 429
@@ -95,13 +97,24 @@ class Transport:
         when the request failed and can be divided.
         """
         divisible = bool(self.provider.halve(request))
+        heavy: list[Exception] = []
+
+        def hopeless(error: Exception) -> bool:
+            wish = getattr(error, "retry_after", None)
+            if wish is not None and wish > self._limits.total:
+                return True
+            if not (divisible and isinstance(error, Retry) and error.heavy):
+                return False
+            heavy.append(error)
+            return isinstance(error, TimedOut) or len(heavy) >= TRIES_DIVISIBLE
+
         attempt = backoff.on_exception(
             _waits,
             Retry,
             first=self._limits.first_wait,
-            max_tries=TRIES_DIVISIBLE if divisible else TRIES,
+            max_tries=TRIES,
             jitter=None,
-            giveup=lambda error: self._hopeless(error, divisible=divisible),
+            giveup=hopeless,
             on_backoff=_announce,
             logger=None,
         )(self._attempt)
@@ -114,15 +127,10 @@ class Transport:
                     f"{request}: no complete answer within {self._limits.total:.0f} s and several"
                     f" attempts; {ADVICE[Unreachable]}"
                 ) from None
-            except (ServerFailed, Unreachable) as error:
-                if divisible:
+            except Retry as error:
+                if divisible and error.heavy:
                     raise Overload(str(error)) from error
                 raise
-
-    def _hopeless(self, error: Exception, *, divisible: bool) -> bool:
-        wish = getattr(error, "retry_after", None)
-        timed_out = isinstance(error.__cause__, TimeoutError)
-        return (wish is not None and wish > self._limits.total) or (divisible and timed_out)
 
     async def _attempt(self, request: Request) -> Page:
         loop = asyncio.get_running_loop()
@@ -144,8 +152,11 @@ class Transport:
             if self.provider.spooled:
                 return await asyncio.to_thread(self.provider.decode, request, reply)
             return self.provider.decode(request, reply)
-        except Retry as error:
-            error.retry_after = wish
+        except BaseException as error:
+            if isinstance(error, Retry):
+                error.retry_after = wish
+            if not isinstance(reply.body, bytes):
+                reply.body.close()
             raise
 
     async def _exchange(self, request: Request) -> Reply:
@@ -154,14 +165,18 @@ class Transport:
         try:
             async with session.get(URL(url, encoded=True)) as response:
                 body = await self._body(response)
-        except TimeoutError as error:
-            raise Unreachable(
+        except aiohttp.ConnectionTimeoutError:
+            raise Unreachable(f"{request}: no connection within {CONNECTING:g} s") from None
+        except TimeoutError:
+            raise TimedOut(
                 f"{request}: no complete answer within {self._limits.attempt:g} s"
-            ) from error
+            ) from None
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
             raise Refused(f"{request}: TLS failed ({_cause(error)}); check SSL_CERT_FILE") from None
         except aiohttp.InvalidURL:
             raise Refused(f"{request}: api_url is no URL") from None
+        except aiohttp.ClientPayloadError as error:
+            raise BrokenOff(f"{request}: the answer broke off ({_cause(error)})") from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise Unreachable(f"{request}: {_cause(error)}") from None
         received = datetime.now(UTC)
@@ -189,7 +204,7 @@ class Transport:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 trust_env=True,
-                timeout=aiohttp.ClientTimeout(total=self._limits.attempt),
+                timeout=aiohttp.ClientTimeout(self._limits.attempt, sock_connect=CONNECTING),
                 connector=aiohttp.TCPConnector(
                     limit=self._limits.concurrency, ttl_dns_cache=300, ssl=_trusted()
                 ),

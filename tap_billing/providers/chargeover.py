@@ -15,7 +15,7 @@ import orjson
 
 from tap_billing.cast import moment
 from tap_billing.codec import decode
-from tap_billing.errors import Garbled, Refused, Stalled, for_status
+from tap_billing.errors import Garbled, Refused, Stalled, for_status, one_line
 from tap_billing.providers.chargeover_resources import RESOURCES
 from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # The server may allow fewer rows a page than it was asked for; its smallest known page is its
 # default of 10, so a shorter page is the last one, a longer one only if nothing follows.
 SMALLEST_PAGE = 10
-MOST_STEPS_BACK = 50
+MOST_STEPS_BACK = 1000
 SUCCESS = 400
 
 Clause = tuple[str, str, str]
@@ -174,7 +174,9 @@ def rows_of(request: Request, reply: Reply) -> list[Document]:
     if code < SUCCESS and envelope.get("status") != "OK":
         code = _whole(envelope.get("code")) or 0
         if code < SUCCESS:
-            raise Refused(f"{request}: {envelope.get('message') or envelope.get('status')}")
+            raise Refused(
+                one_line(f"{request}: {envelope.get('message') or envelope.get('status')}")
+            )
     if code >= SUCCESS:
         raise for_status(code, f"{request}: {envelope.get('message') or f'HTTP {code}'}")
     found: Any = envelope
@@ -190,7 +192,7 @@ def _envelope(request: Request, reply: Reply) -> dict[str, Any]:
     body = reply.body if isinstance(reply.body, bytes) else reply.body.read()
     try:
         envelope = decode(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         envelope = None
     if isinstance(envelope, dict) and "status" in envelope:
         return envelope
@@ -209,19 +211,23 @@ def _by_key(
     """Page by the immutable identifier: nothing that changes meanwhile can shift a row."""
     resource, position = request.resource, request.position
     last = position.last
+    fresh = []
     for row in rows:
         number = _whole(row.get(resource.id))
         if number is None:
             raise Garbled(f"{request}: a row without {resource.id}")
-        if last is not None and number <= last:
+        if (last is not None and number < last) or number == position.last:
             raise Stalled(
                 f"{request}: row {number} came after row {last}, although"
                 f" {resource.id}:GT and order={resource.id}:ASC were asked for"
             )
+        # A filter on a row's lines may bring the row once for each of them.
+        if number != last:
+            fresh.append(row)
         last = number
     if len(rows) < min(limit, SMALLEST_PAGE):
-        return rows, None
-    return rows, replace(request, position=replace(position, last=last))
+        return fresh, None
+    return fresh, replace(request, position=replace(position, last=last))
 
 
 def _by_offset(
@@ -270,7 +276,7 @@ def _identity(row: Document, resource: Resource) -> Any:
 def _whole(value: Any) -> int | None:
     try:
         return int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

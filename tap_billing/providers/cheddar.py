@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 SUCCESS = 400
-NONE_FOUND = re.compile(r"\bno \w+ found\b", re.IGNORECASE)
+# The vendor's clients saw "No customers found." with either status.
+NONE = (400, 404)
 CHUNK = 65536
 # CheddarGetter began in 2009: nothing was created before, so a window from here is the first.
 EPOCH = date(2009, 1, 1)
@@ -58,16 +59,18 @@ class Cheddar:
         """Return a request per pass; days are whole and inclusive in the API user's zone."""
         filters = dict(scope.filters or {})
         path = f"/{resource.path}/productCode/{quote(self.product_code, safe='')}"
-        for key in LOOKUPS:
+        for key in () if resource.records_path else LOOKUPS:
             if key in filters:
                 return [Request(resource, path, ((key, str(filters[key])),))]
         given = tuple(
             (f"{key}[]" if isinstance(value, list) else key, str(each))
             for key, value in filters.items()
             for each in (value if isinstance(value, list) else [value])
-            if key != "createdBeforeDate"
+            if key != "createdBeforeDate" or not resource.created
         )
-        start = self._day(scope.start) if scope.start and resource.created else None
+        if not resource.created:
+            return [Request(resource, path, given)]
+        start = self._day(scope.start) if scope.start else None
         before = filters.get("createdBeforeDate")
         window = Window(start, date.fromisoformat(before) if before else None)
         whole = Request(resource, path, given, window)
@@ -90,7 +93,14 @@ class Cheddar:
             ):
                 if day:
                     params[(key, day.isoformat())] = None
-        lookup = next(((k, v) for k, v in params if k in LOOKUPS and "/" not in v), None)
+        lookup = next(
+            (
+                (key, value)
+                for key, value in params
+                if key in LOOKUPS and _fits_path(value) and not request.resource.records_path
+            ),
+            None,
+        )
         path = f"{request.path}/{lookup[0]}/{quote(lookup[1], safe='')}" if lookup else request.path
         query = "&".join(
             f"{quote(key, safe='')}={quote(value, safe='')}"
@@ -107,28 +117,31 @@ class Cheddar:
         body = io.BytesIO(reply.body) if isinstance(reply.body, bytes) else reply.body
         root, encoding = _verify(request, body, reply.status)
         if root == "error":
-            problem = xmltodict.parse(body.read(CHUNK))["error"]
-            text, code = _error(problem, reply.status)
-            if NONE_FOUND.search(text) and code in (400, 404):
-                return Page((), reply.received, reply.server_time)
+            text, code = _error(xmltodict.parse(body, encoding)["error"], reply.status)
+            if code in NONE and _none_found(request.resource).search(text):
+                return Page((), reply.received, reply.server_time, body=body)
             raise for_status(code, f"{request}: {text or f'HTTP {code}'}")
         if reply.status >= SUCCESS:
             raise for_status(reply.status, f"{request}: HTTP {reply.status} with <{root}>")
-        expected = request.resource.records_path or (request.resource.name,)
-        if root != expected[0]:
-            raise Garbled(f"{request}: <{root}> came in place of <{expected[0]}>")
+        expected = _path(request.resource)[0]
+        if root != expected:
+            raise Garbled(f"{request}: <{root}> came in place of <{expected}>")
         documents = self._documents(request.resource, body, encoding)
         return Page(documents, reply.received, reply.server_time, body=body)
 
     def _documents(self, resource: Resource, body: BinaryIO, encoding: str) -> Iterator[Document]:
-        path = resource.records_path or (resource.name, resource.name[:-1])
+        path = _path(resource)
         shape = SHAPES.get(resource.name, dict)
 
         def push(emit: Callable[[Document], bool]) -> None:
             _parse(body, encoding, path, emit)
 
         for element in pull(push):
-            yield {**shape(plain(element)), "product_code": self.product_code}
+            try:
+                document = shape(plain(element))
+            except RecursionError:
+                raise Garbled(f"{resource.path}: elements nested beyond reason") from None
+            yield {**document, "product_code": self.product_code}
 
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a document is always complete."""
@@ -152,6 +165,19 @@ class Cheddar:
             replace(request, position=Window(window.first, middle)),
             replace(request, position=Window(middle + timedelta(days=1), window.last)),
         ]
+
+
+def _path(resource: Resource) -> tuple[str, ...]:
+    return resource.records_path or (resource.name, resource.name[:-1])
+
+
+def _none_found(resource: Resource) -> re.Pattern[str]:
+    return re.compile(rf"\bno {re.escape(_path(resource)[0])} found\b", re.IGNORECASE)
+
+
+def _fits_path(value: str) -> bool:
+    """Whether a value can travel in the path: no separator, and nothing that is normalised away."""
+    return "/" not in value and value.strip(".") != ""
 
 
 def _narrow(request: Request, since: str, day: date) -> Request:
@@ -179,7 +205,11 @@ def _verify(request: Request, body: BinaryIO, status: int) -> tuple[str, str]:
         root.append(name)
         parser.StartElementHandler = None
 
-    def refuse(*_: Any) -> None:
+    def refuse(name: str, *_: Any) -> None:
+        if status >= SUCCESS:
+            raise for_status(status, f"{request}: HTTP {status} without an XML answer")
+        if name.lower() == "html":
+            raise Garbled(f"{request}: HTTP {status} with an HTML page")
         raise Refused(f"{request}: the document declares a DOCTYPE or an entity, which is not read")
 
     def declare(_version: str, encoding: str | None, _standalone: int) -> None:
@@ -220,32 +250,59 @@ def _error(problem: Any, status: int) -> tuple[str, int]:
 def _parse(
     body: BinaryIO, encoding: str, path: tuple[str, ...], emit: Callable[[Document], bool]
 ) -> None:
+    others: set[str] = set()
+    found = False
+
     def item(where: list[tuple[str, Any]], element: Any) -> bool:
-        if where[-1][0] != path[-1] or not isinstance(element, dict):
+        nonlocal found
+        if tuple(name for name, _ in where) != path:
+            others.add(where[-1][0])
             return True
-        return emit(element)
+        found = True
+        if isinstance(element, str):
+            raise Garbled(f"<{path[-1]}> holds text only")
+        return element is None or emit(element)
 
     xmltodict.parse(body, encoding, item_depth=len(path), item_callback=item, force_list=REPEATED)
+    # <errors> stands beside the customers where a write call failed in part.
+    if not found and others - {"errors"}:
+        raise Garbled(f"<{path[-1]}> is not in the answer, but {', '.join(sorted(others))}")
 
 
 def plain(element: Document) -> Document:
     """Return an element of xmltodict as a plain document: attributes as keys, containers as lists.
 
-    An attribute gives way to a child element of the same name, which the vendor repeats.
+    An attribute gives way to a child element of the same name, which the vendor repeats. What a
+    container holds beside its members is kept in `<container>_other`.
     """
     document: Document = {}
     for key, value in element.items():
-        child = CONTAINERS.get(key)
-        if child and (value is None or (isinstance(value, dict) and child in value)):
-            members = (value or {}).get(child, [])
-            document[key] = [plain(each) for each in members if isinstance(each, dict)]
-            other = {k: v for k, v in (value or {}).items() if k != child}
+        if key in CONTAINERS:
+            members, other = _members(value, CONTAINERS[key])
+            document[key] = members
             if other:
                 document[f"{key}_other"] = other
         elif isinstance(value, dict):
             document[key] = plain(value)
         elif key.startswith("@"):
             document.setdefault(key[1:], value)
-        else:
+        elif value is not None or key not in document:
             document[key] = value
     return document
+
+
+def _members(container: Any, child: str) -> tuple[list[Document], list[Any]]:
+    members: list[Document] = []
+    other: list[Any] = []
+    for each in container if isinstance(container, list) else [container]:
+        if not isinstance(each, dict):
+            other += [] if each is None else [each]
+            continue
+        for member in each.get(child, []):
+            if isinstance(member, dict):
+                members.append(plain(member))
+            elif member is not None:
+                other.append(member)
+        rest = {key: value for key, value in each.items() if key != child}
+        other += [rest] if rest else []
+    return members, other

@@ -123,6 +123,8 @@ def package_lines(told: Telling, row: Subscription) -> list[Row]:
 def _line(told: Telling, line: Line) -> Row:
     product = told.company.products[line.product_id]
     found: Row = {
+        "subscribe_prorate_from_datetime": None,
+        "subscribe_prorate_to_datetime": None,
         "item_id": product.id,
         "tierset_id": line.tierset.id,
         "external_key": None,
@@ -148,8 +150,6 @@ def _line(told: Telling, line: Line) -> Row:
     }
     if told.modern:
         found["line_quantity"] = line.quantity
-        found["subscribe_prorate_from_datetime"] = None
-        found["subscribe_prorate_to_datetime"] = None
     return found
 
 

@@ -144,7 +144,7 @@ def _phase(company: Company, phase: Phase, places: int) -> Iterator[Row]:
 
 
 def _charge(charge: Charge, places: int) -> Row:
-    money = {"eachAmount*quantity": (charge.rate * charge.quantity, places)}
+    money = {"quantity*eachAmount": (charge.rate * charge.quantity, places)}
     return "charges", identity("charge", charge.id), money
 
 

@@ -87,7 +87,7 @@ def terms_fields(told: Telling, terms_id: int) -> Row:
 
 
 def block(address: Address, newline: str) -> str:
-    """Return an address as the lines of a letter; customers have \\n, invoices \\r\\n."""
+    """Return an address as the lines of a letter; customers have LF, invoices CR LF."""
     first, second, city, state, postcode, country = address
     place = f"{city}, {state} {postcode}" if state else f"{city} {postcode}"
     return newline.join(line for line in (first, second, place, country) if line)

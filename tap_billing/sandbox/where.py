@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -31,8 +31,12 @@ SPLIT_CLAUSES: Final = re.compile(r"(?<!\\),")
 SPLIT_PARTS: Final = re.compile(r"(?<!\\):")
 UNESCAPE: Final = re.compile(r"\\([:,\\])")
 # Date only, and a time of day down to the hour: what is left when a colon was not escaped.
-NAIVE: Final = ("%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m-%d %H", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M",
-                "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S")  # fmt: skip
+NAIVE: Final = {
+    10: "%Y-%m-%d",
+    13: "%Y-%m-%dT%H",
+    16: "%Y-%m-%dT%H:%M",
+    19: "%Y-%m-%dT%H:%M:%S",
+}  # by their length
 
 
 class RefusedError(ValueError):
@@ -156,9 +160,9 @@ def _value(kind: Kind, text: str, zone: ZoneInfo) -> object:
 
 
 def _instant(text: str, zone: ZoneInfo) -> datetime:
-    for shape in NAIVE:
-        if len(text) == len(datetime(2000, 1, 1, tzinfo=UTC).strftime(shape)):
-            return datetime.strptime(text, shape).replace(tzinfo=zone)
+    text = text.replace(" ", "T")
+    if len(text) in NAIVE:
+        return datetime.strptime(text, NAIVE[len(text)]).replace(tzinfo=zone)
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError(text)

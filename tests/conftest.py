@@ -1,0 +1,17 @@
+"""Fixtures of all tests: the caller's environment stays outside."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+OURS = ("TAP_BILLING_", "TARGET_", "MELTANO_")
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    """Take away settings of the tap, the targets and Meltano that the caller's shell may hold."""
+    for name in os.environ:
+        if name.startswith(OURS):
+            monkeypatch.delenv(name)

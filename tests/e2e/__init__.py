@@ -1,0 +1,1 @@
+"""The real command into real targets, as processes."""
