@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from math import isfinite
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXTRA = "extra_fields"
 BOOLEANS = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
 INTEGERS = range(-(2**63), 2**63)
+MOST_DIGITS = 64
 DECIMAL = "x-singer.decimal"
 DESELECTED = "x-selected"
 
@@ -58,13 +59,29 @@ def caster(
                     record[key] = convert(value)
                 except (ValueError, OverflowError, InvalidOperation):
                     record[key] = None
-                    extra[key] = value
+                    extra[key] = _public(value, schema["properties"][key])
                     report(key, f"is not {_expected(schema['properties'][key])}")
         if extra:
             record[EXTRA] = extra
         return record
 
     return cast
+
+
+def _public(value: Any, declared: Mapping[str, Any]) -> Any:
+    """Return a value that could not be cast without the secrets in it, as JSON can tell it."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return [_public(item, declared.get("items", {})) for item in value]
+    if isinstance(value, dict):
+        known = declared.get("properties", {})
+        return {
+            key: _public(item, known.get(key, {}))
+            for key, item in value.items()
+            if known.get(key, {}).get(DESELECTED) is not False
+        }
+    return value
 
 
 def _expected(declared: Mapping[str, Any]) -> str:
@@ -92,7 +109,7 @@ def _converter(declared: Mapping[str, Any], zone: str) -> Convert:
 
 def _integer(value: Any) -> int | None:
     if isinstance(value, str):
-        value = value.strip()
+        value = _digits(value)
         if not value:
             return None
     if isinstance(value, float) and not value.is_integer():
@@ -105,13 +122,21 @@ def _integer(value: Any) -> int | None:
     return number
 
 
+def _digits(text: str) -> str:
+    """Return a number's text without blanks. Raises ValueError for what only Python reads."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text.strip()
+
+
 def _number(value: Any) -> float | int | None:
     if type(value) is float or type(value) is int:
         number: float | int = value
     elif isinstance(value, str):
-        if not value.strip():
+        text = _digits(value)
+        if not text:
             return None
-        number = float(value)
+        number = float(text)
     else:
         raise ValueError(type(value))
     if not isfinite(number):
@@ -124,8 +149,8 @@ def _decimal(value: Any) -> str | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(type(value))  # noqa: TRY004 - as above
-    number = Decimal(str(value).strip())
-    if not number.is_finite():
+    number = Decimal(_digits(str(value)))
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
         raise ValueError(number)
     return format(number, "f")
 
@@ -154,7 +179,7 @@ def _text(value: Any) -> str:
 
 def _date(value: Any) -> str | None:
     text = _text(value).strip()
-    return date.fromisoformat(text[:10]).isoformat() if text else None
+    return datetime.fromisoformat(text).date().isoformat() if text else None
 
 
 def _object(declared: Mapping[str, Any], zone: str) -> Convert:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 
+LONG = re.compile(rb"\d{19}")
 OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 
 def decode(text: bytes) -> Any:
     """Return what a JSON text says. Raises ValueError.
 
-    The standard library reads what orjson refuses: a byte order mark, NaN, lone surrogates.
+    The standard library reads what orjson refuses (a byte order mark, NaN, lone surrogates) or
+    would round (integers beyond 64 bits).
     """
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
+    if LONG.search(text) is None:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass
+    return json.loads(text)
 
 
 def encode(value: Any) -> bytes:

@@ -26,9 +26,10 @@ class Horizon:
     _dated: bool = False
 
     def begin(self, page: Page) -> None:
-        """Lower the watermark to the server's clock at the first answer."""
+        """Lower the watermark to what the server's clock was when the read began."""
         if not self._dated and page.server_time:
-            self.watermark = min(self.watermark, page.server_time)
+            since_then = page.received - self.watermark
+            self.watermark = min(self.watermark, page.server_time - since_then)
         self._dated = True
 
     def note(self, document: Document) -> bool:

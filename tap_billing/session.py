@@ -36,7 +36,10 @@ class Session:
             given.get("api_url", settings.api_url or ""),
             (given["username"], given["password"]) if given else settings.credentials,
             Limits(
-                settings.request_timeout, settings.max_concurrency, settings.requests_per_second
+                attempt=settings.request_timeout,
+                concurrency=settings.max_concurrency,
+                per_second=settings.requests_per_second,
+                proxies=not settings.sandbox,
             ),
         )
         self._loop = Loop()

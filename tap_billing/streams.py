@@ -99,18 +99,22 @@ class BillingStream(Stream):
         """Return the function from a document to this stream's records, cast."""
         records = cutter(self.spec)
         cast = caster(self.shape.casting, zone, partial=self.spec.partial, report=self._once())
-        hidden = self.schema["properties"].keys() - self.effective_schema["properties"].keys()
+        known = self.effective_schema["properties"].keys()
+        # Left out before casting, so that no part of them can end up in `extra_fields`.
+        hidden = {
+            key
+            for key in self.shape.schema["properties"]
+            if key not in known or not self.mask["properties", key]
+        } - set(self.spec.keys)
         keyless = self._once()
 
         def cut(document: Document) -> Iterator[Record]:
             for raw in records(document):
-                record = cast(raw)
+                record = cast({k: v for k, v in raw.items() if k not in hidden} if hidden else raw)
                 missing = [key for key in self.spec.keys if record.get(key) is None]
                 if missing:
                     keyless(missing[0], "is empty in a row, which stays with its parent only")
                     continue
-                for key in hidden & record.keys():
-                    del record[key]
                 yield record
 
         return cut

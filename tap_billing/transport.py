@@ -45,11 +45,19 @@ TRIES = 8
 # A request that can be divided is: waiting for the same large answer again seldom helps.
 TRIES_DIVISIBLE = 2
 LONGEST_WAIT = 60.0
+# Shorter ones would blank out parts of other words.
+SHORTEST_SECRET = 4
 CONNECTING = 30.0
 CHUNK = 65536
 IN_MEMORY = 8 * 1024 * 1024
 TOO_MANY = 429
 SUCCESS = 400
+BROKEN_OFF = (
+    aiohttp.ClientPayloadError,
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientOSError,
+    ConnectionError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Limits:
     concurrency: int
     per_second: float | None = None
     first_wait: float = 1.0
+    proxies: bool = True
 
     @property
     def total(self) -> float:
@@ -85,6 +94,8 @@ class Transport:
         self.traffic = Traffic()
         self._api_url = api_url.rstrip("/")
         self._authorization = aiohttp.encode_basic_auth(*credentials, encoding="utf-8")
+        told = (self._authorization.removeprefix("Basic "), credentials[1], credentials[0])
+        self._secrets = [secret for secret in told if len(secret) >= SHORTEST_SECRET]
         self._limits = limits
         self._pacing = Pacing(limits.per_second)
         self._slots = asyncio.Semaphore(limits.concurrency)
@@ -135,6 +146,8 @@ class Transport:
     async def _attempt(self, request: Request) -> Page:
         loop = asyncio.get_running_loop()
         wait = self._pacing.reserve(loop.time())
+        if wait > self._limits.total:
+            raise RateLimited(f"{request}: the server asked for a pause of {wait:.0f} s", wait)
         if wait > 0:
             self.traffic.waiting = self._pacing.waiting(loop.time())
             await asyncio.sleep(wait)
@@ -155,9 +168,17 @@ class Transport:
         except BaseException as error:
             if isinstance(error, Retry):
                 error.retry_after = wish
+            if isinstance(error, BillingError):
+                error.args = (self._redacted(str(error)),)
             if not isinstance(reply.body, bytes):
                 reply.body.close()
             raise
+
+    def _redacted(self, text: str) -> str:
+        """Return a vendor's words without the credentials, should they repeat them."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     async def _exchange(self, request: Request) -> Reply:
         url = self._api_url + self.provider.url(request)
@@ -175,9 +196,15 @@ class Transport:
             raise Refused(f"{request}: TLS failed ({_cause(error)}); check SSL_CERT_FILE") from None
         except aiohttp.InvalidURL:
             raise Refused(f"{request}: api_url is no URL") from None
-        except aiohttp.ClientPayloadError as error:
+        except aiohttp.TooManyRedirects:
+            raise Refused(f"{request}: redirected in a circle; check api_url") from None
+        except aiohttp.ClientConnectorError as error:
+            raise Unreachable(f"{request}: {_cause(error)}") from None
+        except BROKEN_OFF as error:
             raise BrokenOff(f"{request}: the answer broke off ({_cause(error)})") from None
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except aiohttp.ClientResponseError as error:
+            raise Unreachable(f"{request}: {error.message or 'no HTTP answer'}") from None
+        except aiohttp.ClientError as error:
             raise Unreachable(f"{request}: {_cause(error)}") from None
         received = datetime.now(UTC)
         return Reply(
@@ -203,7 +230,7 @@ class Transport:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                trust_env=True,
+                trust_env=self._limits.proxies,
                 timeout=aiohttp.ClientTimeout(self._limits.attempt, sock_connect=CONNECTING),
                 connector=aiohttp.TCPConnector(
                     limit=self._limits.concurrency, ttl_dns_cache=300, ssl=_trusted()
@@ -291,7 +318,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     A date is measured against the server's own clock (Date) if that is told, else against `now`.
     """
     text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     when = http_date(text)
     if when is None:

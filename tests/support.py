@@ -77,7 +77,7 @@ async def served(handler: Handler, **options: Any) -> AsyncIterator[str]:
     """Serve every path by one handler on loopback, in the running loop; yield the origin."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.01)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, **options)
     await site.start()

@@ -9,7 +9,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tap_billing.errors import Forbidden, Garbled, RateLimited, Refused, ServerFailed, Unauthorized
+from tap_billing.errors import (
+    Forbidden,
+    Garbled,
+    NotFound,
+    RateLimited,
+    Refused,
+    ServerFailed,
+    Unauthorized,
+)
 from tap_billing.providers.chargeover import rows_of
 from tap_billing.spec import Scope
 from tests.bodies import (
@@ -93,7 +101,7 @@ def test_recorded_line_items_become_as_many_records():
         ("error_unauthorized__devdocs__1.json", 401, Unauthorized),
         ("error_bad_request__devdocs__1.json", 400, Refused),
         ("error_customer__vcr-fail-to-create-customer__1.json", 400, Refused),
-        ("error_user__vcr-destroy-contact__1.json", 404, Refused),
+        ("error_user__vcr-destroy-contact__1.json", 404, NotFound),
     ],
 )
 @pytest.mark.parametrize("as_status", [True, False])

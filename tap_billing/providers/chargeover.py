@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 # The server may allow fewer rows a page than it was asked for; its smallest known page is its
 # default of 10, so a shorter page is the last one, a longer one only if nothing follows.
 SMALLEST_PAGE = 10
-MOST_STEPS_BACK = 1000
+MOST_STEPS_BACK = 100
 SUCCESS = 400
 
 Clause = tuple[str, str, str]
@@ -198,10 +198,10 @@ def _envelope(request: Request, reply: Reply) -> dict[str, Any]:
         return envelope
     if reply.status >= SUCCESS:
         raise for_status(reply.status, f"{request}: HTTP {reply.status} without a JSON answer")
-    start = body[:40].decode("utf-8", "replace").strip().splitlines()
+    kind = reply.headers.get("Content-Type", "of no type")
     raise Garbled(
-        f"{request}: HTTP {reply.status} with {len(body)} bytes that are no ChargeOver answer,"
-        f" beginning {start[0] if start else ''!r}"
+        f"{request}: HTTP {reply.status} with {len(body)} bytes ({kind}) that are no ChargeOver"
+        " answer"
     )
 
 

@@ -226,7 +226,7 @@ def _verify(request: Request, body: BinaryIO, status: int) -> tuple[str, str]:
     body.seek(start)
     try:
         parser.ParseFile(body)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:
         if status >= SUCCESS:
             raise for_status(status, f"{request}: HTTP {status} without an XML answer") from None
         raise Garbled(

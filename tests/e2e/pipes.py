@@ -43,15 +43,14 @@ class Run:
         """The primary keys of each stream."""
         return {each["stream"]: each["key_properties"] for each in self.told("SCHEMA")}
 
-    @property
-    def replication_keys(self) -> dict[str, str]:
-        """The replication key of each stream that has one, in order of its own STATE."""
-        bookmarks = self.told("STATE")[-1]["value"]["bookmarks"]
-        return {
-            stream: mark["replication_key"]
-            for stream, mark in bookmarks.items()
-            if mark.get("replication_key")
-        }
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        """The records of one stream, in order."""
+        return [each["record"] for each in self.told("RECORD") if each["stream"] == stream]
+
+    def log(self, name: str) -> str:
+        """What the `tap` or the `target` wrote to stderr, and the target to stdout."""
+        path = self.messages.with_suffix(f".{name}.log")
+        return path.read_text(encoding="utf-8") + (self.printed if name == "target" else "")
 
 
 def installed(environment: str, program: str | None = None) -> str:

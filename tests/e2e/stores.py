@@ -7,11 +7,13 @@ import json
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.e2e.ledger import folded
 from tests.e2e.pipes import installed, written
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DUCKDB = """
 import duckdb, sys
@@ -24,7 +26,8 @@ cursor = psycopg.connect(sys.argv[1]).cursor()
 READ = """
 import json
 schema = sys.argv[2]
-cursor.execute("select table_name from information_schema.tables where table_schema = '%s'" % schema)
+where = "where table_schema = '%s'" % schema
+cursor.execute("select table_name from information_schema.tables " + where)
 tables = {}
 for (name,) in cursor.fetchall():
     cursor.execute('select * from "%s"."%s"' % (schema, name))

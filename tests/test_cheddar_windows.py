@@ -1,0 +1,219 @@
+"""Cheddar: which days are asked for, how they are divided, and how parameters travel."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_billing.custom import resources
+from tap_billing.filters import parameters
+from tap_billing.providers.cheddar import Cheddar
+from tap_billing.spec import Scope
+from tests.bodies import cheddar, first, resource_of
+
+CUSTOMERS = resource_of("cheddar", "customers")
+DAYS = st.dates(date(2005, 1, 1), date(2032, 1, 1))
+MOST_PARTS = 50_000
+
+
+def asked(request, provider=None):
+    query = urlsplit((provider or cheddar()).url(request)).query
+    return parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+
+
+def plans(zone="UTC", **scope):
+    provider = cheddar(zone)
+    return [dict(asked(each, provider)) for each in provider.plan(CUSTOMERS, Scope(**scope))]
+
+
+def brought(request, created):
+    """Return whom the vendor tells of, by the days on which they were created, both included."""
+    told = dict(asked(request))
+    after, before = told.get("createdAfterDate"), told.get("createdBeforeDate")
+    return [
+        number
+        for number, day in enumerate(created)
+        if (not after or day >= date.fromisoformat(after))
+        and (not before or day <= date.fromisoformat(before))
+    ]
+
+
+def divided(request, created, most):
+    """Return whom a server brings that fails on more than `most` customers, and the parts."""
+    provider, waiting, found, parts = cheddar(), [request], [], []
+    while waiting:
+        assert len(parts) + len(waiting) < MOST_PARTS, "dividing does not end"
+        part = waiting.pop()
+        here = brought(part, created)
+        halves = provider.halve(part)
+        if len(here) > most and halves:
+            waiting += halves
+        else:
+            found += here
+            parts.append(part)
+    return found, parts
+
+
+@given(
+    created=st.lists(DAYS, max_size=40),
+    most=st.integers(0, 5),
+    start=st.none() | DAYS,
+    before=st.none() | DAYS,
+)
+def test_divided_request_brings_everybody_once(created, most, start, before):
+    scope = Scope(
+        start=datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+        filters={"createdBeforeDate": before.isoformat()} if before else None,
+    )
+    [whole] = cheddar().plan(CUSTOMERS, scope)
+    found, _ = divided(whole, created, most)
+    assert sorted(found) == brought(whole, created)
+
+
+@given(start=DAYS, length=st.integers(0, 400))
+def test_halves_are_disjoint_and_complete(start, length):
+    days = [start + timedelta(days=number) for number in range(length + 1)]
+    [whole] = cheddar().plan(
+        CUSTOMERS,
+        Scope(
+            start=datetime(start.year, start.month, start.day, tzinfo=UTC),
+            filters={"createdBeforeDate": days[-1].isoformat()},
+        ),
+    )
+    halves = cheddar().halve(whole)
+    assert bool(halves) == (length > 0)
+    if halves:
+        assert sorted(day for half in halves for day in brought(half, days)) == list(
+            range(length + 1)
+        )
+        assert all(brought(half, days) for half in halves)
+
+
+def test_single_day_is_not_divided():
+    created = [date(2020, 5, 5)] * 3
+    found, parts = divided(first(cheddar(), "customers"), created, 1)
+    assert sorted(found) == [0, 1, 2]
+    assert ("createdAfterDate", "2020-05-05") in [x for part in parts for x in asked(part)]
+
+
+@pytest.mark.parametrize("name", ["plans", "promotions"])
+def test_resource_without_creation_filter_is_not_divided(name):
+    assert not cheddar().halve(first(cheddar(), name))
+
+
+def test_single_customer_is_not_divided():
+    assert not cheddar().halve(first(cheddar(), "customers", filters={"code": "A"}))
+
+
+@pytest.mark.parametrize("name", ["customers", "plans", "promotions"])
+def test_full_read_sends_no_parameter(name):
+    request = first(cheddar(), name)
+    assert cheddar().url(request) == f"/{name}/get/productCode/SAMPLE"
+
+
+def test_incremental_read_is_a_union_from_the_day_before_on():
+    assert plans(since=datetime(2026, 3, 1, 12, tzinfo=UTC)) == [
+        {"createdAfterDate": "2026-02-28"},
+        {"transactedAfterDate": "2026-02-28"},
+        {"canceledAfterDate": "2026-02-28"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"),
+    [("UTC", "2026-02-28"), ("Pacific/Auckland", "2026-03-01"), ("America/Chicago", "2026-02-28")],
+)
+def test_days_are_those_of_the_api_users_zone(zone, day):
+    asked_for = plans(zone, since=datetime(2026, 3, 1, 18, tzinfo=UTC))
+    assert [list(each.values()) for each in asked_for] == [[day]] * 3
+
+
+@given(
+    when=st.datetimes(datetime(2009, 1, 2), datetime(2035, 1, 1)),  # noqa: DTZ001 - made aware below
+    zone=st.sampled_from(["UTC", "America/Chicago", "Asia/Kolkata", "Pacific/Kiritimati"]),
+)
+def test_first_day_is_before_the_bookmark_in_every_zone(when, zone):
+    """A zone that is set wrongly costs a day more, never a customer: 24 hours are covered."""
+    since = when.replace(tzinfo=UTC)
+    for each in plans(zone, since=since):
+        [day] = each.values()
+        begin = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        assert begin <= since - timedelta(hours=10)
+
+
+def test_start_date_bounds_every_pass():
+    start, since = datetime(2026, 3, 15, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
+    assert plans(start=start, since=since) == [
+        {"createdAfterDate": "2026-03-15"},
+        {"transactedAfterDate": "2026-02-28", "createdAfterDate": "2026-03-15"},
+        {"canceledAfterDate": "2026-02-28", "createdAfterDate": "2026-03-15"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given_day", "sent"), [("2026-03-20", "2026-03-20"), ("2020-01-01", "2026-02-28")]
+)
+def test_of_two_bounds_on_one_date_the_later_holds(given_day, sent):
+    filters = {"canceledAfterDate": given_day}
+    found = plans(since=datetime(2026, 3, 1, tzinfo=UTC), filters=filters)
+    assert found[2] == {"canceledAfterDate": sent}
+    assert found[0] == {"createdAfterDate": "2026-02-28", "canceledAfterDate": given_day}
+
+
+def test_several_plans_are_an_array_of_php():
+    filters = parameters(CUSTOMERS, {"planCode": ["A B", "C&D"], "search": "x=y"})
+    request = first(cheddar(), "customers", filters=filters)
+    assert asked(request) == [("planCode[]", "A B"), ("planCode[]", "C&D"), ("search", "x=y")]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("name", ["customers", "promotions"])
+@given(code=TEXT | st.text("./+%?#&=@: ", min_size=1, max_size=4))
+def test_code_travels_whole_in_path_or_query(name, code):
+    request = first(cheddar(), name, filters={"code": code})
+    url = cheddar().url(request)
+    path, _, query = url.partition("?")
+    base = f"/{name}/get/productCode/SAMPLE"
+    assert url.isascii()
+    assert "#" not in url
+    if query:
+        assert (path, parse_qsl(query, keep_blank_values=True)) == (base, [("code", code)])
+    else:
+        assert path.startswith(f"{base}/code/")
+        assert "/" not in path.removeprefix(f"{base}/code/")
+        assert unquote(path.removeprefix(f"{base}/code/")) == code
+        assert code.strip(".")
+
+
+@given(code=TEXT)
+def test_product_code_is_one_step_of_the_path(code):
+    provider = Cheddar(code, "UTC")
+    path = provider.url(first(provider, "plans"))
+    assert unquote(path.removeprefix("/plans/get/productCode/")) == code
+    assert path.count("/") == 4
+
+
+def custom(**given):
+    row = {"name": "x", "path": "customers/list", "records_path": "customers.customer"}
+    found, filters = resources("cheddar", [{**row, "primary_keys": ["id"], **given}], [])
+    return cheddar().plan(found[0], Scope(filters=filters.get("x")))
+
+
+def test_custom_stream_sends_all_its_parameters():
+    [request] = custom(filters={"code": "A", "status": "B", "createdBeforeDate": "2026-01-01"})
+    assert sorted(asked(request)) == [
+        ("code", "A"),
+        ("createdBeforeDate", "2026-01-01"),
+        ("status", "B"),
+    ]
+
+
+def test_custom_stream_is_not_divided():
+    [request] = custom()
+    assert not cheddar().halve(request)
