@@ -25,6 +25,9 @@ from __future__ import annotations
 class BillingError(Exception):
     """Base of everything this package raises on purpose; the text is one line for the user."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
 
 class SettingsError(BillingError):
     """A setting is missing, unknown or wrong."""

@@ -28,6 +28,7 @@ class Pacing:
     interval: float = 0.0
     paused_until: float = 0.0
     _next: float = 0.0
+    _slowed: float = 0.0
     _usual: float | None = field(default=None)
 
     def reserve(self, now: float) -> float:
@@ -52,7 +53,12 @@ class Pacing:
                 self.interval = 0.0
         self._usual = usual + SMOOTHING * (latency - usual)
 
-    def limited(self, now: float, retry_after: float | None) -> None:
-        """Take note of a 429: twice as slow from now on, and nothing before `retry_after`."""
-        self.interval = min(max(2 * self.interval, LEAST_INTERVAL), MOST_INTERVAL)
+    def limited(self, now: float, began: float, retry_after: float | None) -> None:
+        """Take note of a 429: twice as slow from now on, and nothing before `retry_after`.
+
+        Requests that `began` before the last slowing down are of the same burst and count once.
+        """
+        if began >= self._slowed:
+            self.interval = min(max(2 * self.interval, LEAST_INTERVAL), MOST_INTERVAL)
+            self._slowed = now
         self.paused_until = max(self.paused_until, now + (retry_after or 0.0))

@@ -157,7 +157,7 @@ class Transport:
         reply = await self._exchange(request)
         wish = retry_after(reply.headers, reply.received)
         if reply.status == TOO_MANY:
-            self._pacing.limited(loop.time(), wish)
+            self._pacing.limited(loop.time(), began, wish)
         elif reply.status < SUCCESS:
             self._pacing.answered(loop.time() - began)
         logger.debug("%s: HTTP %d in %.3f s", request, reply.status, loop.time() - began)
