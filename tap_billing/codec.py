@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from decimal import Decimal
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
 import orjson
+
+from tap_billing.cast import render
 
 LONG = re.compile(rb"\d{19}")
 OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
@@ -36,10 +40,23 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=OPTIONS)
     except (TypeError, orjson.JSONEncodeError):
-        return json.dumps(value, default=_plain).encode() + b"\n"
+        return json.dumps(_finite(value), default=_plain).encode() + b"\n"
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with null for NaN and infinity, which JSON does not know."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return render(value)
     if isinstance(value, MappingProxyType):
         return dict(value)
     if isinstance(value, Decimal):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import SchemaError
+
 from tap_billing.cast import EXTRA
 from tap_billing.errors import SettingsError
 from tap_billing.filters import clauses, further
@@ -54,6 +57,10 @@ def resources(
 
 def _resource(provider: str, given: Mapping[str, Any], where: str) -> Resource:
     path = given["path"].strip("/")
+    try:
+        Draft7Validator.check_schema(given.get("schema", {}))
+    except SchemaError as error:
+        raise SettingsError(f"{where}.schema: {error.message}; allowed: a JSON schema") from None
     _check_columns(given.get("schema", {}).get("properties", {}), f"{where}.schema")
     steps = path.split("/")
     if not all(STEP.fullmatch(step) for step in steps) or WRITES & {each.lower() for each in steps}:

@@ -193,6 +193,14 @@ SETTINGS: tuple[Setting, ...] = (
         "number, string",
         default="number",
     ),
+    Setting(
+        "emit_activate_version_messages",
+        {"type": "boolean"},
+        "After a complete read of a full-table stream tell the target, with ACTIVATE_VERSION, that"
+        " rows which did not come are gone.",
+        "true, false",
+        default=False,
+    ),
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import io
 import json
-import sys
+import queue
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,12 @@ from tap_billing.providers.chargeover_resources import CUSTOMERS as CHARGEOVER_C
 from tap_billing.providers.cheddar import Cheddar, Window
 from tap_billing.providers.cheddar_resources import CUSTOMERS as CHEDDAR_CUSTOMERS
 from tap_billing.providers.cheddar_resources import PLANS as CHEDDAR_PLANS
-from tap_billing.spec import Page, Request, Scope
+from tap_billing.spec import Page, Request
 from tap_billing.tap import TapBilling
 from tap_billing.transport import Limits, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -86,6 +87,27 @@ async def served(handler: Handler, **options: Any) -> AsyncIterator[str]:
         yield f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@contextlib.contextmanager
+def serving(handler: Handler, **options: Any) -> Iterator[str]:
+    """Serve every path by one handler on loopback, in a thread; yield the origin."""
+    ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        async with served(handler, **options) as url:
+            ready.put((url, asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(work(),), daemon=True)
+    thread.start()
+    url, loop, stop = ready.get(timeout=10)
+    try:
+        yield url
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
 
 
 @contextlib.asynccontextmanager

@@ -195,7 +195,7 @@ def test_envelope_with_further_keys_is_read():
     [('"\\ud800"', "\ud800"), ("123456789012345678901234", 123456789012345678901234)],
 )
 def test_values_that_strict_json_readers_refuse_are_read(text, value):
-    body = '{"status":"OK","response":[{"customer_id":1,"custom_1":%s}]}' % text
+    body = f'{{"status":"OK","response":[{{"customer_id":1,"custom_1":{text}}}]}}'
     found = rows_of(first(chargeover(), "customers"), reply(body))
     assert found[0]["custom_1"] == value
 

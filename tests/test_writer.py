@@ -1,0 +1,169 @@
+"""The message writer: whole lines of JSON on stdout, in order, each once."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from singer_sdk.singerlib import RecordMessage, SchemaMessage, StateMessage
+
+from tap_billing.codec import decode, encode
+from tap_billing.writer import BUFFERED, OrjsonWriter
+
+AT = datetime(2026, 2, 1, 12, 0, 0, 500_000, tzinfo=UTC)
+
+
+class Out:
+    """A stdout whose binary side takes at most `most` bytes a write."""
+
+    def __init__(self, most=None, fails=0):
+        self.taken = bytearray()
+        self.most, self.fails = most, fails
+        self.buffer = self
+
+    def write(self, data):
+        if self.fails:
+            self.fails -= 1
+            raise BrokenPipeError
+        part = bytes(data)[: self.most]
+        self.taken += part
+        return len(part)
+
+    def flush(self):
+        pass
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in bytes(self.taken).splitlines()]
+
+
+def record(value, **further):
+    return RecordMessage(stream="x", record={"id": 1, "value": value, **further}, time_extracted=AT)
+
+
+def written(monkeypatch, *messages, out=None):
+    out = out or Out()
+    monkeypatch.setattr(sys, "stdout", out)
+    writer = OrjsonWriter()
+    for message in messages:
+        writer.write_message(message)
+    return out, writer
+
+
+def test_records_wait_for_the_next_other_message(monkeypatch):
+    out, writer = written(monkeypatch, record(1), record(2))
+    assert out.taken == b""
+    writer.write_message(StateMessage(value={"a": 1}))
+    assert [each["type"] for each in out.lines] == ["RECORD", "RECORD", "STATE"]
+
+
+def test_many_records_do_not_pile_up(monkeypatch):
+    out, _ = written(monkeypatch, *(record("x" * 1000) for _ in range(200)))
+    assert len(out.taken) > 200 * 1000 - 2 * BUFFERED
+
+
+@pytest.mark.parametrize("most", [1, 7, 4096])
+def test_short_writes_lose_nothing(monkeypatch, most):
+    messages = [*(record(number) for number in range(50)), StateMessage(value={})]
+    out, _ = written(monkeypatch, *messages, out=Out(most))
+    assert [each.get("record", {}).get("value") for each in out.lines] == [*range(50), None]
+
+
+def test_line_that_was_not_taken_is_written_by_the_next_flush(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", out := Out(fails=1))
+    writer = OrjsonWriter()
+    with pytest.raises(BrokenPipeError):
+        writer.write_message(StateMessage(value={"a": 1}))
+    writer.flush()
+    assert [each["value"] for each in out.lines] == [{"a": 1}]
+
+
+def test_stdout_without_a_binary_side_gets_text(monkeypatch):
+    out, _ = written(monkeypatch, record("Zoë"), StateMessage(value={}), out=io.StringIO())
+    assert [json.loads(line)["type"] for line in out.getvalue().splitlines()] == ["RECORD", "STATE"]
+    assert "Zoë" in out.getvalue()
+
+
+def test_state_is_known_to_be_last(monkeypatch):
+    _, writer = written(monkeypatch, record(1))
+    assert not writer.ended_with_state
+    writer.write_message(StateMessage(value={}))
+    assert writer.ended_with_state
+    writer.write_message(record(1))
+    assert not writer.ended_with_state
+
+
+ODD = [2**64, -(2**70), "\ud800", {"x": 10**40}, ["\udfff"]]
+
+
+@pytest.mark.parametrize("value", ODD, ids=ascii)
+def test_value_that_orjson_refuses_is_written(monkeypatch, value):
+    out, _ = written(monkeypatch, record(value), StateMessage(value={}))
+    assert out.lines[0]["record"]["value"] == value
+
+
+def test_odd_record_has_the_same_time_extracted_as_any_other(monkeypatch):
+    out, _ = written(monkeypatch, record(1), record(2**70), StateMessage(value={}))
+    ordinary, odd = (each["time_extracted"] for each in out.lines[:2])
+    assert ordinary == odd
+    assert datetime.fromisoformat(ordinary) == AT
+
+
+def test_number_that_json_cannot_tell_leaves_valid_json(monkeypatch):
+    out, _ = written(monkeypatch, record(float("nan"), big=2**70), StateMessage(value={}))
+    assert b"NaN" not in out.taken
+
+
+def test_schema_is_written_as_it_is(monkeypatch):
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+    message = SchemaMessage(stream="x", schema=schema, key_properties=["id"])
+    out, _ = written(monkeypatch, message)
+    assert out.lines[0]["schema"] == schema
+    assert out.lines[0]["key_properties"] == ["id"]
+
+
+def test_every_message_is_one_line(monkeypatch):
+    out, _ = written(monkeypatch, record("a\nb\r\u2028c"), StateMessage(value={}))
+    assert bytes(out.taken).count(b"\n") == 2
+
+
+def test_decimal_becomes_a_number():
+    assert json.loads(encode({"x": Decimal("1.5")})) == {"x": 1.5}
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=[]), max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(value=JSON)
+def test_every_value_survives_being_written_and_read(value):
+    line = encode(value)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert json.loads(line) == decode(line) == value
+
+
+@given(number=st.integers())
+def test_integer_of_any_length_is_read_exactly(number):
+    assert decode(b'{"x": %d}' % number) == {"x": number}
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"nul", b"\xff", b"{}x", b"[1,]"])
+def test_what_is_no_json_is_a_value_error(text):
+    with pytest.raises(ValueError, match=r".+"):
+        decode(text)
