@@ -11,6 +11,7 @@ import subprocess
 import sys
 import venv
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def python() -> str:
     if sys.version_info[:2] in PYTHONS:
         return sys.executable
     for major, minor in PYTHONS:
-        if found := shutil.which(f"python{major}.{minor}"):
+        found = shutil.which(f"python{major}.{minor}")
+        if found:
             return found
     version = ".".join(map(str, sys.version_info[:3]))
     message = f"Python 3.11 or 3.12 is needed (duckdb 1.0.0 has no other wheels), not {version}"
@@ -132,7 +134,8 @@ def _run(*command: str) -> None:
 
 def say(line: str) -> None:
     """Tell the user what goes on, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    # One write: threads tell at the same time.
+    sys.stderr.write(f"{line}\n")
 
 
 def load(provider: str, tap: Environment, target: Environment) -> None:
@@ -147,14 +150,16 @@ def load(provider: str, tap: Environment, target: Environment) -> None:
     )
     resume = ["--state", str(state)] if state.exists() else []
     say(f"tap-billing | target-duckdb: {provider}{', what is new' if resume else ''} ...")
-    with (
-        log.open("wb") as noise,
-        subprocess.Popen(
-            [tap.program("tap-billing"), "--config", source, *resume],
-            stdout=subprocess.PIPE,
-            stderr=None if sys.stderr.isatty() else noise,
-        ) as reader,
-    ):
+    # Syntax of old Pythons, for they too must come as far as to be told what is needed.
+    with ExitStack() as stack:
+        noise = stack.enter_context(log.open("wb"))
+        reader = stack.enter_context(
+            subprocess.Popen(
+                [tap.program("tap-billing"), "--config", source, *resume],
+                stdout=subprocess.PIPE,
+                stderr=None if sys.stderr.isatty() else noise,
+            )
+        )
         writer = subprocess.run(
             [target.program("target-duckdb"), "--config", sink],
             stdin=reader.stdout,
@@ -163,9 +168,10 @@ def load(provider: str, tap: Environment, target: Environment) -> None:
             check=False,
         )
     if reader.returncode or writer.returncode:
-        message = f"loading {provider} failed; {log.relative_to(ROOT)} says why"
+        message = f"loading {provider} failed; {log.relative_to(ROOT)} or the lines above say why"
         raise SetupError(message)
-    if states := writer.stdout.splitlines():
+    states = writer.stdout.splitlines()
+    if states:
         state.write_bytes(states[-1])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
 import tempfile
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -18,27 +19,26 @@ if TYPE_CHECKING:
 
 
 class Spool:
-    """Takes records in, gives them back once, in order; must be closed."""
+    """Takes records in, gives them back once, in order; must be closed.
+
+    Raises LocalError wherever the temporary directory cannot take more.
+    """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._packed = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1)
+        with on_disk():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+            self._packed = gzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1)
 
     def append(self, received: datetime, records: list[Record]) -> None:
-        """Add records of one response. Raises LocalError if the disk is full."""
+        """Add records of one response."""
         line = encode([received.isoformat(), records])
-        try:
+        with on_disk():
             self._packed.write(line)
-        except OSError as error:
-            raise _full(error) from None
 
     def replay(self) -> Iterator[tuple[datetime, Record]]:
-        """Yield what was added, in order, then forget it. Raises LocalError if the disk is full."""
-        try:
+        """Yield what was added, in order, then forget it."""
+        with on_disk():
             self._packed.close()
-            self._file.flush()
-        except OSError as error:
-            raise _full(error) from None
         self._file.seek(0)
         with gzip.GzipFile(fileobj=self._file, mode="rb") as lines:
             for line in lines:
@@ -50,13 +50,19 @@ class Spool:
 
     def close(self) -> None:
         """Give the disk space back."""
-        with contextlib.suppress(OSError):  # what is thrown away need not be written
-            self._packed.close()
-        self._file.close()
+        for file in (self._packed, self._file):
+            with contextlib.suppress(OSError):  # what is thrown away need not be written
+                file.close()
 
 
-def _full(error: OSError) -> LocalError:
-    return LocalError(
-        f"the temporary directory {tempfile.gettempdir()} cannot take more ({error.strerror});"
-        " make room, or set TMPDIR to another disk"
-    )
+@contextlib.contextmanager
+def on_disk() -> Iterator[None]:
+    """Turn a temporary directory that is full, missing or read-only into LocalError."""
+    try:
+        yield
+    except OSError as error:
+        where = tempfile.tempdir or os.environ.get("TMPDIR", "")
+        raise LocalError(
+            f"the temporary directory {where} cannot take more ({error.strerror}); make room, or"
+            " set TMPDIR to another disk"
+        ) from None

@@ -33,6 +33,7 @@ from tap_billing.errors import (
 )
 from tap_billing.pacing import Pacing
 from tap_billing.spec import Page, Reply
+from tap_billing.spool import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -221,7 +222,8 @@ class Transport:
         file: Any = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - its reader closes it
         try:
             async for chunk in response.content.iter_chunked(CHUNK):
-                _write(file, chunk)
+                with on_disk():
+                    file.write(chunk)
         except BaseException:
             file.close()
             raise
@@ -264,16 +266,6 @@ def _trusted() -> ssl.SSLContext:
             except OSError as error:
                 raise LocalError(f"{name} names {path}, which cannot be read: {error}") from None
     return context
-
-
-def _write(file: BinaryIO, chunk: bytes) -> None:
-    try:
-        file.write(chunk)
-    except OSError as error:
-        raise LocalError(
-            f"the temporary directory {tempfile.gettempdir()} cannot take the answer"
-            f" ({error.strerror}); make room, or set TMPDIR to another disk"
-        ) from None
 
 
 def _waits(first: float) -> Generator[float, Exception | None, None]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tap_billing.errors import (
     Forbidden,
@@ -298,3 +301,24 @@ def test_rows_that_match_or_cannot_be_told_raise_no_alarm(found, caplog):
     told = [{"customer_id": 1, "mod_datetime": found}]
     assert documents(chargeover(), request, rows(*told)) == told
     assert caplog.text == ""
+
+
+ZONES = st.sampled_from(["America/Chicago", "Europe/Berlin", "Australia/Lord_Howe", "UTC"])
+INSTANTS = st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
+
+
+@given(since=INSTANTS, later=st.timedeltas(timedelta(0), timedelta(hours=5)), zone=ZONES)
+@example(datetime(2026, 11, 1, 6, 45, tzinfo=UTC), timedelta(minutes=25), "America/Chicago")
+def test_server_that_drops_the_offset_still_tells_every_later_row(since, later, zone):
+    provider = chargeover(zone=zone)
+    sent = provider.plan(resource_of("chargeover", "customers"), Scope(since=since))
+    [_, _, text] = sent[0].position.where[-1]
+    stored = (since + later).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    assert stored >= datetime.fromisoformat(text).replace(tzinfo=None)
+    assert datetime.fromisoformat(text) <= since
+
+
+@pytest.mark.parametrize("resource", CATALOGUE["chargeover"], ids=lambda each: each.name)
+def test_row_without_its_identifier_is_garbled_never_dropped(resource):
+    with pytest.raises(Garbled, match=resource.id):
+        documents(chargeover(), first(chargeover(), resource.name), rows({"x": 1}))

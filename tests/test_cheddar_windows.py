@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_billing.custom import resources
+from tap_billing.feed import MOST_FAILURES
 from tap_billing.filters import parameters
 from tap_billing.providers.cheddar import Cheddar
 from tap_billing.spec import Scope
@@ -217,3 +218,11 @@ def test_custom_stream_sends_all_its_parameters():
 def test_custom_stream_is_not_divided():
     [request] = custom()
     assert not cheddar().halve(request)
+
+
+@pytest.mark.parametrize("side", [0, -1])
+def test_divisions_that_fail_in_a_row_may_go_down_to_a_single_day(side):
+    part, divisions = first(cheddar(), "customers"), 0
+    while halves := cheddar().halve(part):
+        part, divisions = halves[side], divisions + 1
+    assert divisions <= MOST_FAILURES

@@ -5,6 +5,7 @@ import itertools
 import tempfile
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -101,9 +102,10 @@ def test_bookmark_is_the_largest_not_the_last(loop):
 
 def test_bookmark_stops_at_the_servers_clock_at_the_first_answer(loop):
     clock = datetime(2026, 1, 5, tzinfo=UTC)
+    now = datetime.now(UTC) + timedelta(seconds=1)
     given = [
-        page(document(1, day=3), server_time=clock),
-        page(document(2, day=9), server_time=clock + timedelta(days=30)),
+        page(document(1, day=3), server_time=clock, received=now),
+        page(document(2, day=9), server_time=clock + timedelta(days=30), received=now),
     ]
     feed, _ = feed_of(loop, given)
     with contextlib.closing(feed):
@@ -181,27 +183,22 @@ def test_feed_left_early_closes_what_it_read(loop):
 
 
 def test_full_disk_is_an_error_of_this_machine(loop, monkeypatch):
-    class Full(contextlib.AbstractContextManager):
-        name = "full"
+    def full():
+        return Path("/dev/full").open("r+b")
 
-        def write(self, _):
-            raise OSError(28, "No space left on device")
-
-        def flush(self):
-            raise OSError(28, "No space left on device")
-
-        def close(self):
-            pass
-
-        def __exit__(self, *_):
-            pass
-
-    monkeypatch.setattr("tap_billing.spool.tempfile.TemporaryFile", Full)
+    monkeypatch.setattr("tap_billing.spool.tempfile.TemporaryFile", full)
     given = [page(*(document(n, lines=50) for n in range(300)))]
     feed, _ = feed_of(loop, given)
     with contextlib.closing(feed), pytest.raises(LocalError, match="No space left on device"):
         list(feed.records("invoices"))
         list(feed.records("invoice_line_items"))
+
+
+def test_missing_temporary_directory_is_an_error_of_this_machine(loop, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/directory")
+    feed, _ = feed_of(loop, [page(document(1))])
+    with contextlib.closing(feed), pytest.raises(LocalError, match="/no/such/directory"):
+        list(feed.records("invoices"))
 
 
 def read_all(loop, url, resource, scope, kind):
@@ -210,7 +207,11 @@ def read_all(loop, url, resource, scope, kind):
     client = Transport(provider_of(kind), url, (USER, PASSWORD), limits)
     try:
         ahead = loop.start(lambda: pages(client, provider_of(kind), resource, scope), 2)
-        return [row for each in ahead for row in each.documents]
+        rows = []
+        for each in ahead:
+            with contextlib.closing(each):
+                rows.extend(each.documents)
+        return rows
     finally:
         loop.submit(client.close()).result()
 

@@ -249,6 +249,8 @@ def _by_offset(
             request, position=replace(position, offset=back, backs=position.backs + 1)
         )
     fresh = rows[start or 0 :]
+    if position.offset and not fresh and len(rows) == limit and ids[0] != position.last:
+        raise Stalled(f"{request}: offset={position.offset} is not applied by the server")
     if not fresh or (position.last is None and len(rows) < min(limit, SMALLEST_PAGE)):
         return fresh, None
     ahead = replace(position, last=ids[-1], offset=position.offset + len(rows) - 1)

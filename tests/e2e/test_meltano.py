@@ -76,6 +76,7 @@ def run(project, provider, now):
 
 @pytest.mark.timeout(300)
 def test_meltano_runs_are_incremental_without_the_hub(project):
+    written = (project / "meltano.yml").read_bytes()
     for provider in ("chargeover", "cheddar"):
         keys = keys_of(project, provider)
         before, after = truth(provider, NOW), truth(provider, LATER)
@@ -93,3 +94,4 @@ def test_meltano_runs_are_incremental_without_the_hub(project):
         assert new
         assert new <= second["transactions"][1].keys()
         assert 0 < lines[1] - lines[0] < lines[0] / 4
+    assert (project / "meltano.yml").read_bytes() == written
