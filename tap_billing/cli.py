@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from json import JSONDecodeError
 
 logger = logging.getLogger("tap-billing")
 
@@ -16,24 +17,28 @@ def main(arguments: list[str] | None = None) -> None:
         from tap_billing.sandbox.cli import main as sandbox  # noqa: PLC0415 - only when asked for
 
         sys.exit(sandbox(given[1:]))
-    from tap_billing.errors import BillingError  # noqa: PLC0415 - loads as little as possible
+    from tap_billing.errors import BillingError, advised  # noqa: PLC0415 - not for the sandbox
     from tap_billing.tap import TapBilling  # noqa: PLC0415
-    from tap_billing.transport import advised  # noqa: PLC0415
 
     if sys.stderr.isatty():
         # The progress lines say it shorter; LOGLEVEL brings the log back.
         os.environ.setdefault("LOGLEVEL", "WARNING")
     try:
         TapBilling.cli(given, prog_name="tap-billing")
+    except JSONDecodeError as error:
+        _fail(error, f"a file given with --config, --catalog or --state is not JSON: {error}")
     except BillingError as error:
-        _fail(advised(error), error)
-    except BrokenPipeError as error:
-        _fail("the program that reads the messages has ended; see its own output", error)
+        _fail(error, advised(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence: one line, no traceback
-        _fail(f"{type(error).__name__}: {error}", error)
+        # The SDK's error about settings has a line for each of them.
+        _fail(error, *getattr(error, "errors", [f"{type(error).__name__}: {error}"]))
 
 
-def _fail(line: str, error: Exception) -> None:
-    logger.error("%s", line)
+def _fail(error: Exception, *lines: str) -> None:
+    for line in lines:
+        logger.error("%s", line)
     logger.debug("The error in full", exc_info=error)
+    if isinstance(error.__cause__, BrokenPipeError):
+        # What is still buffered has no reader: Python would complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)

@@ -108,6 +108,9 @@ class LocalError(BillingError):
     """This machine cannot go on."""
 
 
+# The lowest HTTP status that is an error.
+ERRORS_FROM = 400
+
 BY_STATUS: dict[int, type[BillingError]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -141,3 +144,9 @@ def one_line(text: str) -> str:
     """Return a vendor's text without line breaks, shortened if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
+
+def advised(error: BillingError) -> str:
+    """Return an error's line with what the user can do about it."""
+    advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), None)
+    return f"{error}; {advice}" if advice and advice not in str(error) else str(error)

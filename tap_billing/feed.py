@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLE = 1000
 # So many divisions in a row without one answer are not about size any more.
-MOST_FAILURES = 8
+MOST_FAILURES = 16
 
 
 async def pages(

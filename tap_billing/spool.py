@@ -37,16 +37,18 @@ class Spool:
 
     def replay(self) -> Iterator[tuple[datetime, Record]]:
         """Yield what was added, in order, then forget it."""
-        with on_disk():
-            self._packed.close()
-        self._file.seek(0)
-        with gzip.GzipFile(fileobj=self._file, mode="rb") as lines:
-            for line in lines:
-                received, records = decode(line)
-                when = datetime.fromisoformat(received)
-                for record in records:
-                    yield when, record
-        self.close()
+        try:
+            with on_disk():
+                self._packed.close()
+            self._file.seek(0)
+            with gzip.GzipFile(fileobj=self._file, mode="rb") as lines:
+                for line in lines:
+                    received, records = decode(line)
+                    when = datetime.fromisoformat(received)
+                    for record in records:
+                        yield when, record
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Give the disk space back."""

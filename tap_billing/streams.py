@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from tap_billing.cast import EXTRA, caster, moment, render
 from tap_billing.cut import cutter
-from tap_billing.errors import BillingError, SettingsError
+from tap_billing.errors import BillingError, Garbled, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tap_billing.tap import TapBilling
 
 FULL_TABLE = "FULL_TABLE"
+EMPTY = (None, "")
 
 
 class BillingStream(Stream):
@@ -107,15 +108,19 @@ class BillingStream(Stream):
             if key not in known or not self.mask["properties", key]
         } - set(self.spec.keys)
         keyless = self._once()
+        children = [each for each in self.resource.streams if each.path[:-1] == self.spec.path]
 
         def cut(document: Document) -> Iterator[Record]:
             for raw in records(document):
                 record = cast({k: v for k, v in raw.items() if k not in hidden} if hidden else raw)
-                missing = [key for key in self.spec.keys if record.get(key) is None]
-                if missing:
-                    keyless(missing[0], "is empty in a row, which stays with its parent only")
-                    continue
-                yield record
+                missing = [key for key in self.spec.keys if record.get(key) in EMPTY]
+                if not missing:
+                    _keep(raw, record, children)
+                    yield record
+                elif self.spec.path:
+                    keyless(missing[0], "is empty in a row")
+                else:
+                    raise Garbled(f"{self.resource.path}: a row without {missing[0]}")
 
         return cut
 
@@ -125,8 +130,7 @@ class BillingStream(Stream):
         def tell(key: str, reason: str) -> None:
             if key not in told:
                 told.add(key)
-                where = "" if reason.endswith("only") else f": it goes into {EXTRA}"
-                self.log("%s %s%s", key, reason, where, level=logging.WARNING)
+                self.log("%s %s: it goes into %s", key, reason, EXTRA, level=logging.WARNING)
 
         return tell
 
@@ -181,6 +185,22 @@ class BillingStream(Stream):
     def log_sync_costs(self) -> None:
         super().log_sync_costs()
         self.tap.ended(self)
+
+
+def _keep(raw: Record, record: Record, children: Iterable[StreamSpec]) -> None:
+    """Leave children without a key with their parent: they cannot be rows of their own."""
+    for child in children:
+        own = [key for key in child.keys if key not in child.lift]
+        if not child.path or not own:
+            continue
+        items = raw.get(child.path[-1])
+        keyless = [
+            item
+            for item in (items if isinstance(items, list) else ())
+            if isinstance(item, dict) and any(item.get(key) in EMPTY for key in own)
+        ]
+        if keyless:
+            record.setdefault(EXTRA, {})[child.path[-1]] = keyless
 
 
 def effective_since(streams: Iterable[BillingStream]) -> datetime | None:

@@ -16,7 +16,8 @@ from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_billing import custom, filters, schemas
-from tap_billing.errors import BillingError, SettingsError, Unauthorized
+from tap_billing.checks import problems
+from tap_billing.errors import BillingError, SettingsError, Unauthorized, advised
 from tap_billing.feed import Feed
 from tap_billing.progress import Counts, Progress
 from tap_billing.providers import chargeover_resources, cheddar_resources
@@ -26,12 +27,10 @@ from tap_billing.settings import (
     SETTINGS,
     Settings,
     config_jsonschema,
-    problems,
     settings,
 )
 from tap_billing.spec import Resource, Scope, StreamSpec
 from tap_billing.streams import FULL_TABLE, BillingStream, effective_since
-from tap_billing.transport import advised
 from tap_billing.writer import OrjsonWriter
 
 if TYPE_CHECKING:
@@ -63,6 +62,12 @@ class TapBilling(Tap):
         PluginCapabilities.ACTIVATE_VERSION,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
+
+    def __init__(self, **options: Any) -> None:
+        for name in ("catalog", "state"):
+            if isinstance(options.get(name), (list, str, int)):
+                raise SettingsError(f"{name}: not an object; allowed: a JSON object")
+        super().__init__(**options)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -150,6 +155,8 @@ class TapBilling(Tap):
 
     def close(self) -> None:
         """End threads and connections; happens by itself after a run and at exit."""
+        for feed in self._feeds.values() if "_feeds" in self.__dict__ else ():
+            feed.close()
         while self._closers:
             self._closers.pop()()
         for name in ("session", "_feeds", "_progress"):
@@ -268,8 +275,6 @@ class TapBilling(Tap):
             return
         if not getattr(self.message_writer, "ended_with_state", False):
             self.write_message(StateMessage(value=self.state))
-        for feed in self._feeds.values() if "_feeds" in self.__dict__ else ():
-            feed.close()
         self.close()
         if self.failures:
             raise BillingError(

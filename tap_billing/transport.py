@@ -11,7 +11,6 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -21,6 +20,7 @@ from yarl import URL
 
 from tap_billing.errors import (
     ADVICE,
+    ERRORS_FROM,
     BillingError,
     BrokenOff,
     LocalError,
@@ -31,6 +31,7 @@ from tap_billing.errors import (
     TimedOut,
     Unreachable,
 )
+from tap_billing.headers import http_date, retry_after
 from tap_billing.pacing import Pacing
 from tap_billing.spec import Page, Reply
 from tap_billing.spool import on_disk
@@ -52,7 +53,6 @@ CONNECTING = 30.0
 CHUNK = 65536
 IN_MEMORY = 8 * 1024 * 1024
 TOO_MANY = 429
-SUCCESS = 400
 BROKEN_OFF = (
     aiohttp.ClientPayloadError,
     aiohttp.ServerDisconnectedError,
@@ -159,7 +159,7 @@ class Transport:
         wish = retry_after(reply.headers, reply.received)
         if reply.status == TOO_MANY:
             self._pacing.limited(loop.time(), began, wish)
-        elif reply.status < SUCCESS:
+        elif reply.status < ERRORS_FROM:
             self._pacing.answered(loop.time() - began)
         logger.debug("%s: HTTP %d in %.3f s", request, reply.status, loop.time() - began)
         try:
@@ -285,34 +285,3 @@ def _announce(details: Mapping[str, Any]) -> None:
 
 def _cause(error: BaseException) -> str:
     return str(error) or type(error).__name__
-
-
-def advised(error: BillingError) -> str:
-    """Return an error's line with what the user can do about it."""
-    advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), None)
-    return f"{error}; {advice}" if advice and advice not in str(error) else str(error)
-
-
-def http_date(text: str | None) -> datetime | None:
-    """Return the instant of an HTTP date, None for anything else."""
-    if not text:
-        return None
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header (seconds or an HTTP date) asks for.
-
-    A date is measured against the server's own clock (Date) if that is told, else against `now`.
-    """
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    when = http_date(text)
-    if when is None:
-        return None
-    return max(0.0, (when - (http_date(headers.get("Date")) or now)).total_seconds())

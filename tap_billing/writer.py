@@ -9,6 +9,7 @@ from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, StateMe
 from typing_extensions import override
 
 from tap_billing.codec import encode
+from tap_billing.errors import LocalError
 
 BUFFERED = 64 * 1024
 
@@ -40,6 +41,18 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
     def flush(self) -> None:
         """Write what is buffered; the buffer is emptied only after the write returned."""
         self.writing = True
+        try:
+            self._write()
+        except BrokenPipeError as error:
+            raise LocalError(
+                "the program that reads the messages has ended; see its own output"
+            ) from error
+        finally:
+            self.writing = False
+        self._lines.clear()
+        self._size = 0
+
+    def _write(self) -> None:
         # Looked up each time, because test helpers redirect stdout after the tap was made.
         stream = getattr(sys.stdout, "buffer", None)
         whole = b"".join(self._lines)
@@ -50,7 +63,4 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
             # Unbuffered (PYTHONUNBUFFERED=1) a write may be short.
             while rest:
                 rest = rest[stream.write(rest) :]
-        self._lines.clear()
-        self._size = 0
         sys.stdout.flush()
-        self.writing = False

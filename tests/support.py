@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import queue
 import threading
 from dataclasses import dataclass, field, replace
@@ -27,11 +28,13 @@ from tap_billing.transport import Limits, Transport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
+    import pytest
+
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 USER, PASSWORD = "user-of-the-test", "p4ss:w0rd-of-the-test"
-QUICK = Limits(attempt=5, concurrency=4, first_wait=0.001)
+QUICK = Limits(attempt=5, concurrency=4, first_wait=0.0001)
 
 ENVELOPE = {"code": 200, "status": "OK", "message": "", "details": {}}
 CHEDDAR_XML = (
@@ -45,10 +48,16 @@ PROVIDERS: Mapping[str, Any] = {"chargeover": CHARGEOVER, "cheddar": CHEDDAR}
 REQUESTS: Mapping[str, Request] = {
     "chargeover": Request(CHARGEOVER_CUSTOMERS, "/customer", position=Position((), ())),
     "cheddar": Request(CHEDDAR_PLANS, "/plans/get/productCode/SAMPLE"),
-    "divisible": Request(
-        CHEDDAR_CUSTOMERS, "/customers/get/productCode/SAMPLE", position=Window()
-    ),
+    "divisible": Request(CHEDDAR_CUSTOMERS, "/customers/get/productCode/SAMPLE", position=Window()),
 }
+
+
+def without_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare tests that talk plain HTTP the reading of hundreds of certificates."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, os.devnull)
 
 
 def provider_of(kind: str) -> Any:
@@ -188,7 +197,7 @@ def config_of(sandbox: Any, **settings: Any) -> dict[str, Any]:
     return {**sandbox.settings, **settings}
 
 
-def quickened(tap: TapBilling, first_wait: float = 0.001) -> TapBilling:
+def quickened(tap: TapBilling, first_wait: float = 0.0001) -> TapBilling:
     """Shorten a tap's waiting between attempts, which is no setting."""
     transport = tap.session._transport
     transport._limits = replace(transport._limits, first_wait=first_wait)

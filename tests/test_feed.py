@@ -14,15 +14,21 @@ from tap_billing.bridge import Loop
 from tap_billing.cut import cutter
 from tap_billing.errors import LocalError, Overload, Refused, Retry
 from tap_billing.feed import Feed, pages
+from tap_billing.providers.chargeover_resources import CUSTOMERS, INVOICES, PLANS
 from tap_billing.providers.cheddar import EPOCH
 from tap_billing.providers.cheddar_resources import CUSTOMERS as CHEDDAR
-from tap_billing.providers.chargeover_resources import CUSTOMERS, INVOICES, PLANS
 from tap_billing.spec import Page, Scope
 from tap_billing.transport import Limits, Transport
-from tests.support import PASSWORD, USER, provider_of, serving
+from tests.support import PASSWORD, USER, provider_of, serving, without_authorities
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Talk plain HTTP only."""
+    without_authorities(monkeypatch)
 
 
 @pytest.fixture
@@ -189,9 +195,9 @@ def test_full_disk_is_an_error_of_this_machine(loop, monkeypatch):
     monkeypatch.setattr("tap_billing.spool.tempfile.TemporaryFile", full)
     given = [page(*(document(n, lines=50) for n in range(300)))]
     feed, _ = feed_of(loop, given)
+    streams = ("invoices", "invoice_line_items")
     with contextlib.closing(feed), pytest.raises(LocalError, match="No space left on device"):
-        list(feed.records("invoices"))
-        list(feed.records("invoice_line_items"))
+        list(itertools.chain.from_iterable(map(feed.records, streams)))
 
 
 def test_missing_temporary_directory_is_an_error_of_this_machine(loop, monkeypatch):
@@ -203,7 +209,7 @@ def test_missing_temporary_directory_is_an_error_of_this_machine(loop, monkeypat
 
 def read_all(loop, url, resource, scope, kind):
     """Return the documents of a resource, read over HTTP."""
-    limits = Limits(5, 4, first_wait=0.001)
+    limits = Limits(5, 4, first_wait=0.0001)
     client = Transport(provider_of(kind), url, (USER, PASSWORD), limits)
     try:
         ahead = loop.start(lambda: pages(client, provider_of(kind), resource, scope), 2)

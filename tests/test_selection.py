@@ -19,6 +19,7 @@ from tests.support import (
     run,
     selecting,
     serving,
+    without_authorities,
 )
 
 PROVIDERS = ("chargeover", "cheddar")
@@ -61,11 +62,18 @@ EXPANDED = {
 }
 
 
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Talk plain HTTP only."""
+    without_authorities(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def companies():
-    with serve("chargeover", customers=30, now=NOW) as one, serve(
-        "cheddar", customers=30, now=NOW
-    ) as two:
+    with (
+        serve("chargeover", customers=30, now=NOW) as one,
+        serve("cheddar", customers=30, now=NOW) as two,
+    ):
         yield {"chargeover": one, "cheddar": two}
 
 
@@ -225,9 +233,11 @@ def test_cheddars_filters_are_pushed_to_the_server(companies):
 def test_filters_narrow_the_rows(companies, provider):
     sandbox = companies[provider]
     filters = {
-        "chargeover": {"customers": [
-            {"field": "customer_status_str", "operator": "EQUALS", "value": "active-current"}
-        ]},
+        "chargeover": {
+            "customers": [
+                {"field": "customer_status_str", "operator": "EQUALS", "value": "active-current"}
+            ]
+        },
         "cheddar": {"customers": {"subscriptionStatus": "canceledOnly"}},
     }[provider]
     whole, _ = asked(sandbox, {"customers": None})

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from tap_billing.settings import BY_NAME, SETTINGS, config_jsonschema, problems, settings, site_url
+from tap_billing.checks import problems
+from tap_billing.settings import BY_NAME, SETTINGS, config_jsonschema, settings, site_url
 
 SECRET = "s3cr3t-value"
 ACCOUNTS = {

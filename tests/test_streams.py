@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_billing.sandbox import serve
-from tests.support import NOW, catalog_of, config_of, paths, run, selecting
+from tests.support import NOW, catalog_of, config_of, paths, run, selecting, without_authorities
 
 PROVIDERS = ("chargeover", "cheddar")
 FILTER = {
@@ -17,6 +17,12 @@ FILTER = {
     "cheddar": re.compile(r"(created|transacted|canceled)(After|Before)Date"),
 }
 CHICAGO = ZoneInfo("America/Chicago")
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    """Talk plain HTTP only."""
+    without_authorities(monkeypatch)
 
 
 @pytest.fixture(params=PROVIDERS)
@@ -33,9 +39,10 @@ def company(provider):
 @pytest.fixture(scope="module")
 def standing():
     """Serve both companies to tests that change nothing and look at no requests."""
-    with serve("chargeover", customers=40, now=NOW) as one, serve(
-        "cheddar", customers=40, now=NOW
-    ) as two:
+    with (
+        serve("chargeover", customers=40, now=NOW) as one,
+        serve("cheddar", customers=40, now=NOW) as two,
+    ):
         yield {"chargeover": one, "cheddar": two}
 
 

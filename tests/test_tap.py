@@ -96,7 +96,9 @@ def test_catalog_of_an_older_version_is_read_without_the_new_columns(provider):
         (entry,) = [each for each in catalog["streams"] if each["stream"] == "customers"]
         gone = {"chargeover": "company", "cheddar": "email"}[provider]
         del entry["schema"]["properties"][gone]
-        entry["metadata"] = [each for each in entry["metadata"] if each["breadcrumb"][-1:] != [gone]]
+        entry["metadata"] = [
+            each for each in entry["metadata"] if each["breadcrumb"][-1:] != [gone]
+        ]
         done = run(config, catalog=catalog)
     assert done.error is None
     assert done.counts["customers"] > 0
@@ -122,7 +124,7 @@ def test_connection_test_fails_with_wrong_credentials(provider):
     with serve(provider, customers=12, now=NOW) as sandbox:
         tap = TapBilling(config=config_of(sandbox, password="wrong"), parse_env_config=False)
         try:
-            with pytest.raises(Exception, match="uthori[sz]ation|Authentication"):
+            with pytest.raises(Exception, match=r"uthori[sz]ation|Authentication"):
                 assert quickened(tap).run_connection_test() is not True
         finally:
             tap.close()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from tap_billing.cast import moment
 from tap_billing.codec import decode
-from tap_billing.errors import Garbled, Refused, Stalled, for_status, one_line
+from tap_billing.errors import ERRORS_FROM, Garbled, Refused, for_status, one_line
+from tap_billing.providers.chargeover_paging import Position, by_key, by_offset, whole
 from tap_billing.providers.chargeover_resources import RESOURCES
 from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
 
@@ -24,27 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 logger = logging.getLogger(__name__)
-
-# The server may allow fewer rows a page than it was asked for; its smallest known page is its
-# default of 10, so a shorter page is the last one, a longer one only if nothing follows.
-SMALLEST_PAGE = 10
-MOST_STEPS_BACK = 100
-SUCCESS = 400
-
-Clause = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a read stands: the last identifier seen, and the offset where one is needed."""
-
-    where: tuple[Clause, ...]
-    expand: tuple[str, ...]
-    expanding: bool = True
-    last: Any = None
-    offset: int = 0
-    backs: int = 0
-    single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +37,15 @@ class ChargeOver:
 
     def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
         """Return a request per pass, or one for everything if there is no bookmark or no pass."""
-        where: tuple[Clause, ...] = tuple(scope.filters or ())
-        if scope.start and resource.created:
-            where += ((resource.created, "GTE", self._local(scope.start)),)
-        since = scope.since
-        narrowed = (
-            [(*where, (each.since, "GTE", self._local(since))) for each in resource.passes]
-            if since and resource.passes
-            else [where]
-        )
+        start = {resource.created: scope.start} if scope.start and resource.created else {}
+        narrowed = []
+        for field in [each.since for each in resource.passes] if scope.since else [None]:
+            bounds = dict(start)
+            if field and scope.since:
+                # Two clauses on one field are not documented: the later holds.
+                bounds[field] = max(scope.since, bounds.get(field, scope.since))
+            times = tuple((name, "GTE", self._local(when)) for name, when in bounds.items())
+            narrowed.append((*(scope.filters or ()), *times))
         return [
             Request(resource, f"/{resource.path}", position=Position(each, scope.expand))
             for each in narrowed
@@ -107,7 +86,7 @@ class ChargeOver:
         if position.single:
             return Page(rows, reply.received, reply.server_time)
         self._check_filter(request, rows)
-        proceed = _by_key if request.resource.keyset else _by_offset
+        proceed = by_key if request.resource.keyset else by_offset
         fresh, following = proceed(request, rows, self.page_size)
         return Page(fresh, reply.received, reply.server_time, following)
 
@@ -141,8 +120,11 @@ class ChargeOver:
 
     def _local(self, when: datetime) -> str:
         # With its offset, and in the account's own zone, so that a server that drops the offset
-        # still reads the right instant.
-        return when.astimezone(ZoneInfo(self.timezone)).isoformat(timespec="seconds")
+        # still reads the right instant, or an earlier one in the hour that is told twice.
+        local = when.astimezone(ZoneInfo(self.timezone))
+        if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+            local = (when - timedelta(hours=1)).astimezone(local.tzinfo)
+        return local.isoformat(timespec="seconds")
 
     def _check_filter(self, request: Request, rows: Sequence[Document]) -> None:
         position: Position = request.position
@@ -171,13 +153,13 @@ def rows_of(request: Request, reply: Reply) -> list[Document]:
     """
     envelope = _envelope(request, reply)
     code = reply.status
-    if code < SUCCESS and envelope.get("status") != "OK":
-        code = _whole(envelope.get("code")) or 0
-        if code < SUCCESS:
+    if code < ERRORS_FROM and envelope.get("status") != "OK":
+        code = whole(envelope.get("code")) or 0
+        if code < ERRORS_FROM:
             raise Refused(
                 one_line(f"{request}: {envelope.get('message') or envelope.get('status')}")
             )
-    if code >= SUCCESS:
+    if code >= ERRORS_FROM:
         raise for_status(code, f"{request}: {envelope.get('message') or f'HTTP {code}'}")
     found: Any = envelope
     for key in request.resource.records_path or ("response",):
@@ -196,90 +178,13 @@ def _envelope(request: Request, reply: Reply) -> dict[str, Any]:
         envelope = None
     if isinstance(envelope, dict) and "status" in envelope:
         return envelope
-    if reply.status >= SUCCESS:
+    if reply.status >= ERRORS_FROM:
         raise for_status(reply.status, f"{request}: HTTP {reply.status} without a JSON answer")
     kind = reply.headers.get("Content-Type", "of no type")
     raise Garbled(
         f"{request}: HTTP {reply.status} with {len(body)} bytes ({kind}) that are no ChargeOver"
         " answer"
     )
-
-
-def _by_key(
-    request: Request, rows: list[Document], limit: int
-) -> tuple[list[Document], Request | None]:
-    """Page by the immutable identifier: nothing that changes meanwhile can shift a row."""
-    resource, position = request.resource, request.position
-    last = position.last
-    fresh = []
-    for row in rows:
-        number = _whole(row.get(resource.id))
-        if number is None:
-            raise Garbled(f"{request}: a row without {resource.id}")
-        if (last is not None and number < last) or number == position.last:
-            raise Stalled(
-                f"{request}: row {number} came after row {last}, although"
-                f" {resource.id}:GT and order={resource.id}:ASC were asked for"
-            )
-        # A filter on a row's lines may bring the row once for each of them.
-        if number != last:
-            fresh.append(row)
-        last = number
-    if len(rows) < min(limit, SMALLEST_PAGE):
-        return fresh, None
-    return fresh, replace(request, position=replace(position, last=last))
-
-
-def _by_offset(
-    request: Request, rows: list[Document], limit: int
-) -> tuple[list[Document], Request | None]:
-    """Page by offset where the identifier is no filter, each page overlapping the one before.
-
-    The last row seen must come again, or an earlier one if it was deleted meanwhile; otherwise rows
-    moved up over the edge of the page, and the read steps back.
-    """
-    position: Position = request.position
-    ids = [_identity(row, request.resource) for row in rows]
-    start = _continues(ids, position.last)
-    if start is None and position.offset > 0:
-        if position.backs >= MOST_STEPS_BACK:
-            raise Stalled(f"{request}: the list changes its order while it is read")
-        back = max(0, position.offset - max(1, limit // 2))
-        return [], replace(
-            request, position=replace(position, offset=back, backs=position.backs + 1)
-        )
-    fresh = rows[start or 0 :]
-    if position.offset and not fresh and len(rows) == limit and ids[0] != position.last:
-        raise Stalled(f"{request}: offset={position.offset} is not applied by the server")
-    if not fresh or (position.last is None and len(rows) < min(limit, SMALLEST_PAGE)):
-        return fresh, None
-    ahead = replace(position, last=ids[-1], offset=position.offset + len(rows) - 1)
-    return fresh, replace(request, position=ahead)
-
-
-def _continues(ids: list[Any], last: Any) -> int | None:
-    """Return where the rows after `last` begin, or None if rows may be missing in between."""
-    if last is None:
-        return 0
-    if last in ids:
-        return len(ids) - ids[::-1].index(last)
-    ordered = all(isinstance(each, int) for each in (*ids, last)) and ids == sorted(ids)
-    return sum(each <= last for each in ids) or None if ordered else None
-
-
-def _identity(row: Document, resource: Resource) -> Any:
-    if not resource.id:
-        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
-    value = row.get(resource.id)
-    number = _whole(value)
-    return value if number is None else number
-
-
-def _whole(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _misses(row: Document, field: str, operator: str, value: str, zone: str) -> bool:

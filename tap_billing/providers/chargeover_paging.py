@@ -1,0 +1,114 @@
+"""ChargeOver's paging: where a read stands, and which request follows a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tap_billing.errors import Garbled, Stalled
+
+if TYPE_CHECKING:
+    from tap_billing.spec import Document, Request
+
+# The server may allow fewer rows a page than it was asked for; its smallest known page is its
+# default of 10, so a shorter page is the last one, a longer one only if nothing follows.
+SMALLEST_PAGE = 10
+MOST_STEPS_BACK = 100
+
+Clause = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a read stands: the last identifier seen, and the offset where one is needed."""
+
+    where: tuple[Clause, ...]
+    expand: tuple[str, ...]
+    expanding: bool = True
+    last: Any = None
+    offset: int = 0
+    backs: int = 0
+    single: bool = False
+
+
+def by_key(
+    request: Request, rows: list[Document], limit: int
+) -> tuple[list[Document], Request | None]:
+    """Page by the immutable identifier: nothing that changes meanwhile can shift a row."""
+    resource, position = request.resource, request.position
+    last = position.last
+    fresh = []
+    for row in rows:
+        number = whole(row.get(resource.id))
+        if number is None:
+            raise Garbled(f"{request}: a row without {resource.id}")
+        if (last is not None and number < last) or number == position.last:
+            raise Stalled(
+                f"{request}: row {number} came after row {last}, although"
+                f" {resource.id}:GT and order={resource.id}:ASC were asked for"
+            )
+        # A filter on a row's lines may bring the row once for each of them.
+        if number != last:
+            fresh.append(row)
+        last = number
+    if len(rows) < min(limit, SMALLEST_PAGE):
+        return fresh, None
+    return fresh, replace(request, position=replace(position, last=last))
+
+
+def by_offset(
+    request: Request, rows: list[Document], limit: int
+) -> tuple[list[Document], Request | None]:
+    """Page by offset where the identifier is no filter, each page overlapping the one before.
+
+    The last row seen must come again, or an earlier one if it was deleted meanwhile; otherwise rows
+    moved up over the edge of the page, and the read steps back.
+    """
+    position: Position = request.position
+    ids = [_identity(request, row) for row in rows]
+    start = _continues(ids, position.last)
+    if start is None and position.offset > 0:
+        if position.backs >= MOST_STEPS_BACK:
+            raise Stalled(f"{request}: the list changes its order while it is read")
+        back = max(0, position.offset - max(1, limit // 2))
+        return [], replace(
+            request, position=replace(position, offset=back, backs=position.backs + 1)
+        )
+    fresh = rows[start or 0 :]
+    if position.offset and not fresh and len(rows) == limit and ids[0] != position.last:
+        raise Stalled(f"{request}: offset={position.offset} is not applied by the server")
+    if not fresh or (position.last is None and len(rows) < min(limit, SMALLEST_PAGE)):
+        return fresh, None
+    ahead = replace(position, last=ids[-1], offset=position.offset + len(rows) - 1)
+    return fresh, replace(request, position=ahead)
+
+
+def _continues(ids: list[Any], last: Any) -> int | None:
+    """Return where the rows after `last` begin, or None if rows may be missing in between."""
+    if last is None:
+        return 0
+    if last in ids:
+        return len(ids) - ids[::-1].index(last)
+    ordered = all(isinstance(each, int) for each in (*ids, last)) and ids == sorted(ids)
+    return sum(each <= last for each in ids) or None if ordered else None
+
+
+def _identity(request: Request, row: Document) -> Any:
+    key = request.resource.id
+    if not key:
+        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    value = row.get(key)
+    if value in (None, ""):
+        raise Garbled(f"{request}: a row without {key}")
+    number = whole(value)
+    return value if number is None else number
+
+
+def whole(value: Any) -> int | None:
+    """Return an identifier as a number, None if it is none: the vendor writes some as text."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None

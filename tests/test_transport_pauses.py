@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_billing import pacing
+from tap_billing.errors import RateLimited, Retry
+from tap_billing.transport import LONGEST_WAIT, Limits, _waits, http_date, retry_after
+from tests.answers import KINDS, answer, failing, page
+from tests.support import REQUESTS, fetch, served, transport, without_authorities
+
+
+@pytest.fixture(autouse=True)
+def short_intervals(monkeypatch):
+    """Let pacing hold requests back for milliseconds, as the rest of these tests."""
+    without_authorities(monkeypatch)
+    monkeypatch.setattr(pacing, "LEAST_INTERVAL", 0.001)
+
+
+@pytest.mark.parametrize("wish", ["seconds", "date"])
+def test_retry_after_is_obeyed(wish):
+    moments = []
+
+    async def handler(_):
+        moments.append(time.monotonic())
+        if len(moments) > 1:
+            return answer("chargeover")
+        now = datetime.now(UTC).replace(microsecond=0)
+        told = (
+            "1" if wish == "seconds" else format_datetime(now + timedelta(seconds=1), usegmt=True)
+        )
+        date = {"Date": format_datetime(now, usegmt=True)}
+        return web.Response(status=429, headers={"Retry-After": told, **date})
+
+    assert fetch(handler) == ["1"]
+    assert 0.99 <= moments[1] - moments[0] < 3
+
+
+def test_other_requests_wait_with_the_limited_one():
+    moments = []
+
+    async def handler(_):
+        moments.append(time.monotonic())
+        if len(moments) > 1:
+            return answer("chargeover")
+        return web.Response(status=429, headers={"Retry-After": "1"})
+
+    async def go():
+        async with served(handler) as url, transport(url) as client:
+            first = asyncio.create_task(client.get(REQUESTS["chargeover"]))
+            await asyncio.wait([first], timeout=0.2)
+            assert len(moments) == 1
+            await asyncio.gather(first, client.get(REQUESTS["chargeover"]))
+
+    asyncio.run(go())
+    assert min(later - moments[0] for later in moments[1:]) >= 0.99
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wish_beyond_all_patience_ends_the_request_and_those_behind_it(kind):
+    handler, seen = failing(kind, 1000, page(429, Retry_After="86400"))
+
+    async def go():
+        async with served(handler) as url, transport(url, kind) as client:
+            for _ in range(2):
+                with pytest.raises(RateLimited):
+                    await asyncio.wait_for(client.get(REQUESTS[kind]), 2)
+
+    asyncio.run(go())
+    assert seen["requests"] <= 2
+
+
+def test_burst_of_refusals_slows_down_once(monkeypatch):
+    monkeypatch.setattr(pacing, "LEAST_INTERVAL", 0.01)
+    seen = Counter()
+
+    async def handler(_):
+        seen["requests"] += 1
+        if seen["requests"] <= 8:
+            await asyncio.sleep(0.02)
+            return web.Response(status=429)
+        return answer("chargeover")
+
+    async def go():
+        async with (
+            served(handler) as url,
+            transport(url, limits=Limits(5, 8, None, 0.0001)) as client,
+        ):
+            await asyncio.gather(*(client.get(REQUESTS["chargeover"]) for _ in range(8)))
+
+    began = time.monotonic()
+    asyncio.run(go())
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        (" 7 ", 7),
+        ("Sun, 01 Feb 2026 00:00:30 GMT", 30),
+        ("Sunday, 01-Feb-26 00:00:30 GMT", 30),
+        ("Sun, 01 Feb 2026 01:00:30 +0100", 30),
+        ("Sat, 31 Jan 2026 23:59:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("\u00b2", None),
+    ],
+)
+def test_retry_after_is_understood(text, seconds):
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    assert retry_after({"Retry-After": text}, now) == seconds
+
+
+def test_retry_after_date_is_measured_by_the_servers_clock():
+    headers = {
+        "Retry-After": "Sun, 01 Feb 2026 00:00:30 GMT",
+        "Date": "Sun, 01 Feb 2026 00:00:20 GMT",
+    }
+    assert retry_after(headers, datetime(2020, 1, 1, tzinfo=UTC)) == 10
+
+
+@given(
+    st.text()
+    | st.from_regex(r"(Mon, )?\d{1,3} (Jan|Feb) \d{1,6} \d{1,3}:\d\d(:\d\d)? [-+A-Z]\w{0,9}")
+)
+def test_headers_never_break_the_reading_of_dates(text):
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    when = http_date(text)
+    assert when is None or when.tzinfo is not None
+    wish = retry_after({"Retry-After": text, "Date": text}, now)
+    assert wish is None or wish >= 0
+
+
+def test_requests_in_flight_never_exceed_the_limit():
+    running = Counter()
+    most = []
+
+    async def handler(_):
+        running["now"] += 1
+        most.append(running["now"])
+        await asyncio.sleep(0.01)
+        running["now"] -= 1
+        return answer("chargeover")
+
+    async def go():
+        async with served(handler) as url, transport(url, limits=Limits(5, 3)) as client:
+            await asyncio.gather(*(client.get(REQUESTS["chargeover"]) for _ in range(20)))
+
+    asyncio.run(go())
+    assert max(most) == 3
+
+
+def test_requests_per_second_are_a_ceiling():
+    moments = []
+
+    async def handler(_):
+        moments.append(time.monotonic())
+        return answer("chargeover")
+
+    async def go():
+        async with served(handler) as url, transport(url, limits=Limits(5, 8, 50)) as client:
+            await client.get(REQUESTS["chargeover"])
+            await asyncio.gather(*(client.get(REQUESTS["chargeover"]) for _ in range(10)))
+
+    asyncio.run(go())
+    assert moments[-1] - moments[1] >= 8 / 50
+
+
+def test_waits_grow_and_stay_bounded():
+    waits = _waits(1.0)
+    next(waits)
+    told = [waits.send(Retry("again")) for _ in range(20)]
+    assert all(0 <= wait <= min(2**n, LONGEST_WAIT) for n, wait in enumerate(told))
+    assert waits.send(Retry("again", retry_after=7)) == 7

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import subprocess
+
+import pytest
+from aiohttp import web
+
+from tap_billing import pacing
+from tap_billing.errors import BillingError, LocalError, Refused, Unreachable, advised
+from tests.answers import KINDS, LOGIN, answer
+from tests.support import REQUESTS, fetch, ids, served, transport, without_authorities
+
+
+@pytest.fixture(autouse=True)
+def short_intervals(monkeypatch):
+    """Let pacing hold requests back for milliseconds, as the rest of these tests."""
+    without_authorities(monkeypatch)
+    monkeypatch.setattr(pacing, "LEAST_INTERVAL", 0.001)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_get_is_sent_with_credentials_and_no_body(kind):
+    requests = []
+
+    async def handler(request):
+        requests.append(
+            (request.method, request.headers.get("Authorization"), await request.read())
+        )
+        return answer(kind) if len(requests) > 1 else web.Response(status=503)
+
+    fetch(handler, kind)
+    login = LOGIN
+    assert requests == [("GET", login, b"")] * 2
+
+
+@pytest.mark.parametrize("base", ["", "/", "/gateway/billing", "/gateway/billing/"])
+def test_base_path_is_kept(base):
+    seen = []
+
+    async def handler(request):
+        seen.append(request.path)
+        return answer("chargeover")
+
+    async def go():
+        async with served(handler) as url, transport(url + base) as client:
+            await client.get(REQUESTS["chargeover"])
+
+    asyncio.run(go())
+    assert seen == [base.rstrip("/") + "/customer"]
+
+
+def test_connections_are_used_again():
+    peers = set()
+
+    async def handler(request):
+        peers.add(request.transport.get_extra_info("peername"))
+        return answer("chargeover")
+
+    async def go():
+        async with served(handler) as url, transport(url) as client:
+            for _ in range(5):
+                await client.get(REQUESTS["chargeover"])
+
+    asyncio.run(go())
+    assert len(peers) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_to_another_origin_does_not_get_the_credentials(status):
+    got = []
+
+    async def elsewhere(request):
+        got.append((request.method, request.headers.get("Authorization")))
+        return answer("chargeover")
+
+    async def go():
+        async with served(elsewhere) as other:
+
+            async def here(_):
+                return web.Response(status=status, headers={"Location": f"{other}/customer"})
+
+            async with served(here) as url, transport(url) as client:
+                return ids(await client.get(REQUESTS["chargeover"]))
+
+    assert asyncio.run(go()) == ["1"]
+    assert got == [("GET", None)]
+
+
+def test_redirect_within_the_origin_keeps_the_credentials():
+    async def handler(request):
+        if request.path == "/customer":
+            return web.Response(status=302, headers={"Location": "/v3/customer"})
+        assert request.headers["Authorization"].startswith("Basic ")
+        return answer("chargeover")
+
+    assert fetch(handler) == ["1"]
+
+
+@pytest.mark.parametrize("location", ["/customer", "ftp://elsewhere/", "http://[", None])
+def test_redirect_that_leads_nowhere_is_one_clear_line(location):
+    async def handler(_):
+        return web.Response(status=302, headers={"Location": location} if location else {})
+
+    with pytest.raises(BillingError) as stopped:
+        fetch(handler)
+    line = advised(stopped.value)
+    assert len(line.splitlines()) == 1
+    assert line.startswith("GET /customer: ")
+    assert "limit=500" not in line
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+def test_proxy_of_the_environment_is_used(monkeypatch, bypass):
+    seen = []
+
+    async def proxy(request):
+        seen.append(request.raw_path)
+        return answer("chargeover")
+
+    async def handler(_):
+        return answer("chargeover", 2)
+
+    async def go():
+        async with served(proxy) as by, served(handler) as url:
+            monkeypatch.setenv("http_proxy", by.replace("//", "//me:secret-of-the-proxy@"))
+            monkeypatch.setenv("no_proxy", "127.0.0.1" if bypass else "")
+            async with transport(url) as client:
+                return ids(await client.get(REQUESTS["chargeover"]))
+
+    assert asyncio.run(go()) == (["1", "2"] if bypass else ["1"])
+    assert [path.startswith("http://127.0.0.1:") for path in seen] == ([] if bypass else [True])
+
+
+def test_proxy_that_is_not_there_is_named_without_its_password(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as line:
+        port = line.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://me:secret-of-the-proxy@127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "")
+
+    async def go():
+        async with transport("http://api.example/api/v3") as client:
+            await client.get(REQUESTS["chargeover"])
+
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{port}") as stopped:
+        asyncio.run(go())
+    assert "secret-of-the-proxy" not in advised(stopped.value)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Make a certificate for 127.0.0.1 that no authority has signed; return it and its key."""
+    where = tmp_path_factory.mktemp("tls")
+    files = where / "certificate.pem", where / "key.pem"
+    command = (
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=127.0.0.1"
+        f" -addext subjectAltName=IP:127.0.0.1 -out {files[0]} -keyout {files[1]}"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return files
+
+
+def fetch_over_tls(certificate):
+    """Return the identifiers that an HTTPS server tells, and how often it was asked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    asked = []
+
+    async def handler(request):
+        asked.append(request.path)
+        return answer("chargeover")
+
+    async def go():
+        async with served(handler, ssl_context=context) as url, transport(url) as client:
+            return ids(await client.get(REQUESTS["chargeover"]))
+
+    return asyncio.run(go()), len(asked)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_authority_of_the_environment_is_trusted(certificate, monkeypatch, name):
+    monkeypatch.setenv(name, str(certificate[0]))
+    assert fetch_over_tls(certificate) == (["1"], 1)
+
+
+def test_certificate_of_nobody_known_is_refused_at_once(certificate):
+    with pytest.raises(Refused, match=r"TLS failed .*check SSL_CERT_FILE") as stopped:
+        fetch_over_tls(certificate)
+    assert len(advised(stopped.value).splitlines()) == 1
+
+
+def test_authority_that_cannot_be_read_is_named(monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+
+    async def handler(_):
+        return answer("chargeover")
+
+    with pytest.raises(LocalError, match=r"REQUESTS_CA_BUNDLE names /no/such/bundle\.pem"):
+        fetch(handler)
+
+
+def test_plain_http_on_the_other_side_is_an_error_of_ours():
+    async def handler(_):
+        return answer("chargeover")
+
+    async def go():
+        url = "https://" + (await stack.enter_async_context(served(handler))).partition("//")[2]
+        client = await stack.enter_async_context(transport(url))
+        await client.get(REQUESTS["chargeover"])
+
+    stack = contextlib.AsyncExitStack()
+
+    async def whole():
+        async with stack:
+            await go()
+
+    with pytest.raises((Refused, Unreachable)) as stopped:
+        asyncio.run(whole())
+    assert len(advised(stopped.value).splitlines()) == 1
