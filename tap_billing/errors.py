@@ -125,6 +125,7 @@ BY_STATUS: dict[int, type[BillingError]] = {
 ADVICE: dict[type[BillingError], str] = {
     Unauthorized: "check username and password",
     Forbidden: "give this API user the permission, or deselect the stream",
+    NotFound: "check api_url, and the code or path that was asked for",
     RateLimited: "lower requests_per_second or run at another time",
     ServerFailed: "the provider has a problem: run again later",
     Unreachable: "check api_url or site, the network and the proxy",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tap_billing.errors import BillingError, NotFound, Overload, Refused, Unauthorized
+from tap_billing.errors import BillingError, Forbidden, NotFound, Overload, Refused, Unauthorized
 from tap_billing.horizon import Horizon
 from tap_billing.spool import Spool
 
@@ -53,7 +53,7 @@ async def pages(
                 logger.warning("%s; asking for %d parts instead", error, len(parts))
                 waiting.extend(reversed(parts))
                 continue
-            except Unauthorized:
+            except (Forbidden, NotFound, Unauthorized):
                 raise
             except Refused as error:
                 simpler = provider.simplify(request)

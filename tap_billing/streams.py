@@ -39,6 +39,7 @@ class BillingStream(Stream):
         self.resource = resource
         self.shape = shape
         self.rows = 0
+        self.complete = False
         self._received: datetime | None = None
         self.selected_by_default = spec.selected
         super().__init__(tap=tap, schema=shape.schema, name=spec.name)
@@ -159,6 +160,7 @@ class BillingStream(Stream):
         if versioned:
             self._write_activate_version_message(self.tap.initialized_at // 1000)
         self._advance(feed.bookmark)
+        self.complete = True
         self.tap.show(self, ended=True)
 
     def _advance(self, bookmark: datetime | None) -> None:

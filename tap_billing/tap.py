@@ -277,7 +277,9 @@ class TapBilling(Tap):
             self.write_message(StateMessage(value=self.state))
         self.close()
         if self.failures:
+            left = [
+                each.name for each in self.billing_streams if each.selected and not each.complete
+            ]
             raise BillingError(
-                f"incomplete: {', '.join(sorted(self.failures))}; their bookmarks stay, the next"
-                " run reads them again"
+                f"incomplete: {', '.join(left)}; their bookmarks stay, the next run reads them again"
             )

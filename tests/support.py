@@ -254,3 +254,16 @@ def selecting(
 def paths(sandbox: Any) -> list[str]:
     """Return path and query of every request that a sandbox was asked."""
     return [str(each["path_qs"]) for each in sandbox.world.requests]
+
+
+def keyed(done: Run, stream: str) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return a stream's records by key."""
+    schema = next(each for each in done.of("SCHEMA") if each["stream"] == stream)
+    return {
+        tuple(row[key] for key in schema["key_properties"]): row for row in done.records(stream)
+    }
+
+
+def when(text: str) -> datetime:
+    """Return the instant of a date-time."""
+    return datetime.fromisoformat(text)

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from tap_billing.sandbox import serve
-from tests.support import NOW, catalog_of, config_of, paths, run, selecting, without_authorities
+from tests.support import (
+    NOW,
+    catalog_of,
+    config_of,
+    keyed,
+    paths,
+    run,
+    selecting,
+    when,
+    without_authorities,
+)
 
 PROVIDERS = ("chargeover", "cheddar")
 FILTER = {
@@ -52,12 +60,6 @@ def full(standing):
     return {name: run(config_of(sandbox)) for name, sandbox in standing.items()}
 
 
-def keyed(done, stream):
-    """Return a stream's records by key."""
-    keys = next(each for each in done.of("SCHEMA") if each["stream"] == stream)["key_properties"]
-    return {tuple(row[key] for key in keys): row for row in done.records(stream)}
-
-
 def findable(done, stream):
     """Return the keys of the rows that the provider's own filters can find in a later run.
 
@@ -78,10 +80,6 @@ def findable(done, stream):
         return max(row.get("createdDatetime") or "", began.get(row.get("subscription_id"), ""))
 
     return {key for key, row in rows.items() if appeared(row) <= latest.get(row["customer_id"], "")}
-
-
-def when(text):
-    return datetime.fromisoformat(text)
 
 
 def test_first_run_brings_everything(provider, standing, full):
@@ -110,22 +108,6 @@ def test_last_message_is_state_with_every_incremental_bookmark(provider, full):
     for stream in replicated:
         assert when(done.bookmark(stream)).tzinfo is not None
         assert done.bookmark(stream).endswith("Z")
-
-
-def test_bookmark_never_passes_the_servers_clock(provider, full):
-    for state in full[provider].of("STATE"):
-        for told in state["value"].get("bookmarks", {}).values():
-            if "replication_key_value" in told:
-                assert when(told["replication_key_value"]) <= NOW
-
-
-def test_bookmark_never_passes_our_own_clock(provider):
-    future = datetime.now(UTC) + timedelta(days=100)
-    with serve(provider, customers=40, founded=NOW, now=future) as sandbox:
-        done = run(config_of(sandbox))
-    marks = [done.bookmark(stream) for stream in done.counts if done.bookmark(stream)]
-    assert marks
-    assert all(when(mark) <= datetime.now(UTC) for mark in marks)
 
 
 def test_second_run_without_business_brings_the_overlap_only(company):
@@ -180,34 +162,6 @@ def test_many_small_runs_bring_what_one_brings(company):
         assert findable(whole, stream) <= merged[stream].keys(), stream
 
 
-def test_bookmarks_move_forward_only(company):
-    first = run(config_of(company))
-    company.world.advance(10)
-    second = run(config_of(company), state=first.state)
-    marks = {stream: first.bookmark(stream) for stream in first.counts if first.bookmark(stream)}
-    assert all(second.bookmark(stream) >= mark for stream, mark in marks.items())
-    assert any(second.bookmark(stream) > mark for stream, mark in marks.items())
-
-
-def test_bookmark_ahead_of_the_clock_is_neither_lowered_nor_an_excuse(company):
-    state = json.loads(json.dumps(run(config_of(company)).state))
-    for told in state["bookmarks"].values():
-        if "replication_key_value" in told:
-            told["replication_key_value"] = "2099-01-01T00:00:00Z"
-    done = run(config_of(company), state=state)
-    assert done.error is None
-    assert done.bookmark("customers") == "2099-01-01T00:00:00Z"
-
-
-def test_bookmark_of_another_replication_key_is_not_taken(company):
-    first = run(config_of(company))
-    state = json.loads(json.dumps(first.state))
-    for told in state["bookmarks"].values():
-        if "replication_key" in told:
-            told["replication_key"] = "balance"
-    assert run(config_of(company), state=state).counts == first.counts
-
-
 def test_row_comes_once_in_a_run(company):
     first = run(config_of(company))
     company.world.advance(60)
@@ -215,46 +169,6 @@ def test_row_comes_once_in_a_run(company):
     for done in (first, second):
         for stream, count in done.counts.items():
             assert len(keyed(done, stream)) == count, stream
-
-
-def test_chargeover_is_asked_from_the_bookmark_less_lookback():
-    with serve("chargeover", customers=40, now=NOW) as sandbox:
-        first = run(config_of(sandbox))
-        sandbox.world.requests.clear()
-        run(config_of(sandbox, lookback=3600), state=first.state)
-        asked = [unquote(path) for path in paths(sandbox)]
-    for name, stream, fields in (
-        ("customer", "customers", ("mod_datetime", "write_datetime")),
-        ("package", "subscriptions", ("mod_datetime", "write_datetime", "cancel_datetime")),
-        ("transaction", "transactions", ("transaction_datetime",)),
-    ):
-        since = when(first.bookmark(stream)) - timedelta(hours=1)
-        text = since.astimezone(CHICAGO).isoformat(timespec="seconds").replace(":", r"\:")
-        for field in fields:
-            clause = f"{field}:GTE:{text}"
-            assert any(f"/{name}?" in path and clause in path for path in asked), clause
-
-
-def test_cheddar_is_asked_from_the_day_before_the_bookmark():
-    with serve("cheddar", customers=40, now=NOW) as sandbox:
-        first = run(config_of(sandbox))
-        sandbox.world.requests.clear()
-        run(config_of(sandbox, lookback=0), state=first.state)
-        asked = [path for path in paths(sandbox) if "/customers/" in path]
-    since = min(when(first.bookmark(name)) for name in first.counts if first.bookmark(name))
-    day = (since.date() - timedelta(days=1)).isoformat()
-    base = "/xml/customers/get/productCode/SAMPLE?"
-    names = ("createdAfterDate", "transactedAfterDate", "canceledAfterDate")
-    assert sorted(asked) == sorted(f"{base}{name}={day}" for name in names)
-
-
-def test_new_stream_beside_old_ones_is_read_from_the_beginning(company, provider):
-    first = run(config_of(company))
-    state = json.loads(json.dumps(first.state))
-    stream = {"chargeover": "invoice_line_items", "cheddar": "charges"}[provider]
-    del state["bookmarks"][stream]
-    second = run(config_of(company), state=state)
-    assert second.counts[stream] == first.counts[stream]
 
 
 def test_start_date_leaves_out_what_is_older_and_nothing_else(provider, standing, full):
@@ -335,18 +249,19 @@ def test_empty_account_has_schemas_and_no_rows(provider):
     assert again.counts == done.counts
 
 
-def test_state_of_streams_that_are_not_selected_is_kept(company):
-    first = run(config_of(company))
-    catalog = selecting(catalog_of(config_of(company)), {"plans": None})
-    done = run(config_of(company), state=first.state, catalog=catalog)
-    assert done.bookmark("customers") == first.bookmark("customers") is not None
-
-
-@pytest.mark.parametrize("value", ["yesterday", 5, "2026-13-01", ["2026-01-01"]])
-def test_bookmark_that_is_no_datetime_is_one_clear_line(company, value, caplog):
-    state = {"bookmarks": {"customers": {"replication_key_value": value}}}
-    done = run(config_of(company), state=state)
-    errors = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
-    assert done.error is not None
-    assert any("customers" in line and "bookmark" in line for line in errors)
-    assert all(len(line.splitlines()) == 1 for line in errors)
+def test_business_that_goes_on_while_it_is_read_costs_no_row():
+    with serve("chargeover", customers=150, now=NOW, speed=4000, latency=0.002) as sandbox:
+        config = config_of(sandbox, page_size=15, max_concurrency=4)
+        names = [each["stream"] for each in catalog_of(config)["streams"]]
+        catalog = selecting(catalog_of(config), dict.fromkeys(names))
+        before = sandbox.world.truth()
+        done = run(config, catalog=catalog)
+        after = sandbox.world.truth()
+    assert done.error is None
+    assert after["transactions"]["count"] > before["transactions"]["count"]
+    for stream in done.counts:
+        first, last = (
+            {tuple(key) if isinstance(key, list) else (key,) for key in truth[stream]["ids"]}
+            for truth in (before, after)
+        )
+        assert first & last <= keyed(done, stream).keys(), stream
