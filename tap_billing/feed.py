@@ -132,6 +132,10 @@ class Feed:
         if self._spools is not None and stream in self._spools:
             yield from self._spools.pop(stream).replay()
             return
+        if self._spools is not None:
+            # Asked for once more: what was spooled for it is gone, so everything is read again.
+            self.close()
+            self._spools = None
         complete = False
         spools = {name: Spool() for name in self._cuts if name != stream}
         try:

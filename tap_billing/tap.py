@@ -281,5 +281,6 @@ class TapBilling(Tap):
                 each.name for each in self.billing_streams if each.selected and not each.complete
             ]
             raise BillingError(
-                f"incomplete: {', '.join(left)}; their bookmarks stay, the next run reads them again"
+                f"incomplete: {', '.join(left)}; their bookmarks stay, the next run reads them"
+                " again"
             )
