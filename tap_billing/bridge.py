@@ -9,6 +9,7 @@ import asyncio
 import concurrent.futures
 import queue
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 END = object()
 PULLED = 256
+WORKERS = 2
 
 
 class Loop:
@@ -26,6 +28,9 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # Its own, because asyncio's cannot be shut down any more when the interpreter ends.
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="worker")
+        self._loop.set_default_executor(self._workers)
         self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
         self._thread.start()
 
@@ -41,22 +46,24 @@ class Loop:
         """Release a semaphore of the loop from another thread."""
         self._loop.call_soon_threadsafe(slots.release)
 
-    def close(self) -> None:
-        """Cancel what runs and end the thread."""
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """Cancel what runs, run `last`, and end the threads."""
         if self._loop.is_closed():
             return
-        self.submit(self._cancel()).result()
+        self.submit(self._end(last)).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._workers.shutdown()
         self._loop.close()
 
-    async def _cancel(self) -> None:
+    async def _end(self, last: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
-        await self._loop.shutdown_default_executor()
+        if last is not None:
+            await last()
 
 
 class Ahead(Generic[Item]):

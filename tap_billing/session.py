@@ -57,8 +57,7 @@ class Session:
 
     def close(self) -> None:
         """End connections and threads."""
-        self._loop.submit(self._transport.close()).result()
-        self._loop.close()
+        self._loop.close(self._transport.close)
         if self._sandbox:
             self._sandbox.close()
 

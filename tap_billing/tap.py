@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+# Neither provider is older; a bookmark that is would leave the calendar below.
+OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+
 CATALOGUE: dict[str, tuple[Resource, ...]] = {
     "chargeover": chargeover_resources.RESOURCES,
     "cheddar": cheddar_resources.RESOURCES,
@@ -168,7 +171,7 @@ class TapBilling(Tap):
         full = any(stream.replication_method == FULL_TABLE for stream in streams)
         since = None if full else effective_since(streams)
         if since is not None:
-            since = min(since, datetime.now(UTC)) - timedelta(seconds=chosen.lookback)
+            since = max(OLDEST, min(since, datetime.now(UTC))) - timedelta(seconds=chosen.lookback)
         expand = [
             name
             for key, name in resource.expand.items()
