@@ -132,6 +132,16 @@ def test_bookmark_is_not_later_than_the_servers_clock_when_the_read_began(loop):
     assert feed.bookmark <= began - timedelta(hours=2) + timedelta(seconds=5)
 
 
+def test_stream_that_is_read_twice_gets_its_records_twice(loop):
+    feed, _ = feed_of(loop, [page(document(1), document(2))])
+    with contextlib.closing(feed):
+        counts = [
+            len(list(feed.records(name)))
+            for name in ("invoices", "invoice_line_items", "invoices", "invoice_line_items")
+        ]
+    assert counts == [2, 4, 2, 4]
+
+
 def test_read_that_saw_nothing_has_no_bookmark(loop):
     feed, _ = feed_of(loop, [page()])
     with contextlib.closing(feed):
