@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import datetime
 from difflib import get_close_matches
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 
 YEARS = range(1900, 9000)
 UNFIT = re.compile(r"[\s\\\x00-\x20\x7f]")
+
+
+def numbers(config: Mapping[str, Any]) -> dict[str, float]:
+    """Return the settings that are numbers and were given as text, as environment variables are."""
+    found = {}
+    for setting in SETTINGS:
+        value = config.get(setting.name)
+        if setting.schema["type"] == "number" and isinstance(value, str):
+            with contextlib.suppress(ValueError):  # text that is no number is refused later
+                found[setting.name] = float(value)
+    return found
 
 
 def problems(config: Mapping[str, Any], further: Mapping[str, Any]) -> list[str]:

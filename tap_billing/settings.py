@@ -123,7 +123,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "start_date",
         TEXT,
-        "Read nothing created before it; everything by default.",
+        "Read nothing created before it, in streams that are incremental; everything by default.",
         "a date or date-time such as 2024-01-01T00:00:00Z",
     ),
     Setting(

@@ -16,7 +16,7 @@ from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_billing import custom, filters, schemas
-from tap_billing.checks import problems
+from tap_billing.checks import numbers, problems
 from tap_billing.errors import BillingError, SettingsError, Unauthorized, advised
 from tap_billing.feed import Feed
 from tap_billing.progress import Counts, Progress
@@ -82,6 +82,7 @@ class TapBilling(Tap):
         for name, declared in further.items():
             if "default" in declared:
                 self._config.setdefault(name, declared["default"])
+        self._config.update(numbers(self._config))
         errors = problems(self.config, further)
         if not errors:
             try:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from tap_billing.checks import problems
+from tap_billing.checks import numbers, problems
 from tap_billing.settings import BY_NAME, SETTINGS, config_jsonschema, settings, site_url
 
 SECRET = "s3cr3t-value"
@@ -290,3 +290,8 @@ def test_declared_schema_accepts_what_is_accepted(config):
 def test_declared_schema_is_new_each_time():
     config_jsonschema()["properties"].clear()
     assert config_jsonschema()["properties"]
+
+
+def test_numbers_in_environment_variables_are_numbers():
+    given = {"lookback": "10.5", "requests_per_second": "100", "request_timeout": "soon"}
+    assert numbers(given) == {"lookback": 10.5, "requests_per_second": 100}
