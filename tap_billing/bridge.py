@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
     from concurrent.futures import Future
     from typing import Any
 
@@ -113,7 +113,7 @@ class Ahead(Generic[Item]):
         return left
 
 
-def pull(push: Callable[[Callable[[Item], bool]], None]) -> Iterator[Item]:
+def pull(push: Callable[[Callable[[Item], bool]], None]) -> Generator[Item, None, None]:
     """Yield what `push` gives to its argument, which answers whether to go on.
 
     `push` runs in a thread of its own, at most a few hundred items ahead.

@@ -37,8 +37,9 @@ def caster(
     schema does not declare and a value that cannot be cast go into `extra_fields`, unchanged, and
     to `report(key, reason)`; a `partial` record's undeclared keys are left out instead.
     """
+    hidden = secrets(schema)
     converters = {
-        key: _converter(declared, zone)
+        key: _converter(declared, zone, hidden)
         for key, declared in schema["properties"].items()
         if key != EXTRA
     }
@@ -50,7 +51,7 @@ def caster(
             convert = converters.get(key)
             if convert is None:
                 if not partial:
-                    extra[key] = value
+                    extra[key] = public(value, hidden)
                     report(key, "is not declared in the schema")
             elif value is None:
                 record[key] = None
@@ -59,7 +60,7 @@ def caster(
                     record[key] = convert(value)
                 except (ValueError, OverflowError, InvalidOperation):
                     record[key] = None
-                    extra[key] = _public(value, schema["properties"][key])
+                    extra[key] = public(value, hidden)
                     report(key, f"is not {_expected(schema['properties'][key])}")
         if extra:
             record[EXTRA] = extra
@@ -68,19 +69,28 @@ def caster(
     return cast
 
 
-def _public(value: Any, declared: Mapping[str, Any]) -> Any:
-    """Return a value that could not be cast without the secrets in it, as JSON can tell it."""
+def secrets(schema: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the text properties, nested ones included, that are not selected."""
+    found = set()
+    for key, declared in schema.get("properties", {}).items():
+        if declared.get(DESELECTED) is False and _kind(declared) == "string":
+            found.add(key)
+        for below in (declared, declared.get("items", {})):
+            found |= secrets(below)
+    return frozenset(found)
+
+
+def public(value: Any, hidden: frozenset[str]) -> Any:
+    """Return a value that is passed on as it came, without what is secret in it.
+
+    Numbers that JSON does not know become text.
+    """
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     if isinstance(value, list):
-        return [_public(item, declared.get("items", {})) for item in value]
+        return [public(item, hidden) for item in value]
     if isinstance(value, dict):
-        known = declared.get("properties", {})
-        return {
-            key: _public(item, known.get(key, {}))
-            for key, item in value.items()
-            if known.get(key, {}).get(DESELECTED) is not False
-        }
+        return {key: public(item, hidden) for key, item in value.items() if key not in hidden}
     return value
 
 
@@ -93,12 +103,12 @@ def _kind(declared: Mapping[str, Any]) -> str:
     return next(k for k in ([kinds] if isinstance(kinds, str) else kinds) if k != "null")
 
 
-def _converter(declared: Mapping[str, Any], zone: str) -> Convert:
+def _converter(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> Convert:
     kind = _kind(declared)
     if kind == "object":
-        return _object(declared, zone)
+        return _object(declared, zone, hidden)
     if kind == "array":
-        return _array(declared, zone)
+        return _array(declared, zone, hidden)
     if kind == "string":
         shape = declared.get("format")
         if shape == "date-time":
@@ -182,8 +192,9 @@ def _date(value: Any) -> str | None:
     return datetime.fromisoformat(text).date().isoformat() if text else None
 
 
-def _object(declared: Mapping[str, Any], zone: str) -> Convert:
-    converters = {k: _converter(d, zone) for k, d in declared.get("properties", {}).items()}
+def _object(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> Convert:
+    known = declared.get("properties", {})
+    converters = {key: _converter(each, zone, hidden) for key, each in known.items()}
 
     def convert(value: Any) -> Any:
         if value in ([], ""):  # PHP writes an empty object as []
@@ -191,18 +202,20 @@ def _object(declared: Mapping[str, Any], zone: str) -> Convert:
         if not isinstance(value, dict):
             raise ValueError(type(value))  # noqa: TRY004 - as above
         return {
-            key: converters[key](item) if key in converters and item is not None else item
+            key: converters[key](item)
+            if key in converters and item is not None
+            else public(item, hidden)
             for key, item in value.items()
         }
 
     return convert
 
 
-def _array(declared: Mapping[str, Any], zone: str) -> Convert:
+def _array(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> Convert:
     items = declared["items"]
-    convert_item = _converter(items, zone)
+    convert_item = _converter(items, zone, hidden)
     # Selection does not reach below a list, so secrets are left out here.
-    secrets = [k for k, d in items.get("properties", {}).items() if d.get(DESELECTED) is False]
+    deselected = [k for k, d in items.get("properties", {}).items() if d.get(DESELECTED) is False]
 
     def convert(value: Any) -> Any:
         if value == "":
@@ -210,10 +223,10 @@ def _array(declared: Mapping[str, Any], zone: str) -> Convert:
         if not isinstance(value, list):
             raise ValueError(type(value))  # noqa: TRY004 - as above
         converted = [None if item is None else convert_item(item) for item in value]
-        for secret in secrets:
+        for key in deselected:
             for item in converted:
                 if item is not None:
-                    item.pop(secret, None)
+                    item.pop(key, None)
         return converted
 
     return convert

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import re
 from datetime import datetime
 from difflib import get_close_matches
@@ -22,14 +22,19 @@ YEARS = range(1900, 9000)
 UNFIT = re.compile(r"[\s\\\x00-\x20\x7f]")
 
 
-def numbers(config: Mapping[str, Any]) -> dict[str, float]:
-    """Return the settings that are numbers and were given as text, as environment variables are."""
-    found = {}
+def environment(variables: Mapping[str, str], prefix: str) -> dict[str, Any]:
+    """Return the settings in environment variables; an empty one is not set.
+
+    Text that does not fit its setting stays text, to be refused by name like any other value.
+    """
+    found: dict[str, Any] = {}
     for setting in SETTINGS:
-        value = config.get(setting.name)
-        if setting.schema["type"] == "number" and isinstance(value, str):
-            with contextlib.suppress(ValueError):  # text that is no number is refused later
-                found[setting.name] = float(value)
+        text = variables.get(prefix + setting.name.upper(), "")
+        if text:
+            try:
+                found[setting.name] = PARSERS.get(setting.schema["type"], str)(text)
+            except (KeyError, ValueError):
+                found[setting.name] = text
     return found
 
 
@@ -128,4 +133,16 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "timezone": _is_zone,
     "api_url": _is_url,
     "site": _is_site,
+}
+
+BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "array": json.loads,
+    "boolean": lambda text: BOOLEANS[text.lower()],
+    "integer": int,
+    "number": float,
+    "object": json.loads,
 }

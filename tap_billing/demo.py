@@ -41,7 +41,7 @@ SUMS = {
         "from chargeover.transactions where transaction_type = 'pay' group by 1 order by 1",
     },
     "cheddar": {
-        "charges, eachAmount x quantity": "select 'USD', "
+        "charges, eachAmount x quantity": "select '', "
         "cast(sum(eachamount * quantity) as decimal(18, 2)) from cheddar.charges",
         "transactions, amount": "select 'USD', cast(sum(amount) as decimal(18, 2)) "
         "from cheddar.transactions where response = 'approved'",

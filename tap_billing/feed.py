@@ -118,9 +118,13 @@ class Feed:
 
     def start(self) -> None:
         """Begin to fetch, a few pages ahead of the consumer."""
-        if self._ahead is None and self._spools is None:
+        if self._ahead is None and self._spools is None and self._failure is None:
             self._began = datetime.now(UTC)
             self._ahead = self._read(self._resource, self._scope)
+
+    def fail(self, error: BillingError) -> None:
+        """Let every stream that asks fail, without a request."""
+        self._failure = error
 
     def records(self, stream: str) -> Iterator[tuple[datetime, Record]]:
         """Yield the stream's records with the instant at which their response was received.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, TextIO
@@ -49,20 +50,24 @@ class Progress:
         if self._last is not None and self._last[0] != counts[0]:
             self._began = time.monotonic()
         self._last = counts
-        self._terminal.write(ERASE + line(counts, time.monotonic() - self._began))
-        self._terminal.flush()
+        self._write(ERASE + line(counts, time.monotonic() - self._began))
 
     def ended(self, counts: Counts) -> None:
         """Leave a line for a stream that has ended."""
         began = (
             self._began if self._last is None or self._last[0] == counts[0] else time.monotonic()
         )
-        self._terminal.write(f"{ERASE}{line(counts, time.monotonic() - began)}\n")
+        self._write(f"{ERASE}{line(counts, time.monotonic() - began)}\n")
         self._last = counts
 
     def close(self) -> None:
         """Stop writing."""
         self._closed.set()
         self._thread.join()
-        self._terminal.write(ERASE)
-        self._terminal.flush()
+        self._write(ERASE)
+
+    def _write(self, text: str) -> None:
+        # A terminal that is gone, as after a closed connection, must not end the run.
+        with contextlib.suppress(OSError, ValueError):
+            self._terminal.write(text)
+            self._terminal.flush()

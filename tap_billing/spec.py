@@ -119,6 +119,10 @@ class Page:
 
     def close(self) -> None:
         """Give back what the documents are read from."""
+        # A generator first, because it may feed on the body in a thread.
+        end = getattr(self.documents, "close", None)
+        if end is not None:
+            end()
         if self.body is not None:
             self.body.close()
 

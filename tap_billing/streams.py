@@ -9,7 +9,7 @@ from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
-from tap_billing.cast import EXTRA, caster, moment, render
+from tap_billing.cast import EXTRA, caster, moment, public, render, secrets
 from tap_billing.cut import cutter
 from tap_billing.errors import BillingError, Garbled, SettingsError
 
@@ -116,7 +116,7 @@ class BillingStream(Stream):
                 record = cast({k: v for k, v in raw.items() if k not in hidden} if hidden else raw)
                 missing = [key for key in self.spec.keys if record.get(key) in EMPTY]
                 if not missing:
-                    _keep(raw, record, children)
+                    self._keep(raw, record, children)
                     yield record
                 elif self.spec.path:
                     keyless(missing[0], "is empty in a row")
@@ -124,6 +124,20 @@ class BillingStream(Stream):
                     raise Garbled(f"{self.resource.path}: a row without {missing[0]}")
 
         return cut
+
+    def _keep(self, raw: Record, record: Record, children: Iterable[StreamSpec]) -> None:
+        """Leave children without a key with their parent: they cannot be rows of their own."""
+        for child in children:
+            own = [key for key in child.keys if key not in child.lift]
+            items = raw.get(child.path[-1]) if child.path and own else None
+            keyless = [
+                item
+                for item in (items if isinstance(items, list) else ())
+                if isinstance(item, dict) and any(item.get(key) in EMPTY for key in own)
+            ]
+            if keyless:
+                kept = public(keyless, secrets(self.shape.casting))
+                record.setdefault(EXTRA, {})[child.path[-1]] = kept
 
     def _once(self) -> Callable[[str, str], None]:
         told: set[str] = set()
@@ -189,23 +203,25 @@ class BillingStream(Stream):
         self.tap.ended(self)
 
 
-def _keep(raw: Record, record: Record, children: Iterable[StreamSpec]) -> None:
-    """Leave children without a key with their parent: they cannot be rows of their own."""
-    for child in children:
-        own = [key for key in child.keys if key not in child.lift]
-        if not child.path or not own:
-            continue
-        items = raw.get(child.path[-1])
-        keyless = [
-            item
-            for item in (items if isinstance(items, list) else ())
-            if isinstance(item, dict) and any(item.get(key) in EMPTY for key in own)
-        ]
-        if keyless:
-            record.setdefault(EXTRA, {})[child.path[-1]] = keyless
-
-
 def effective_since(streams: Iterable[BillingStream]) -> datetime | None:
     """Return the earliest bookmark of a resource's selected streams, None if one has none."""
     bookmarks: list[Any] = [stream.since() for stream in streams]
     return min(bookmarks) if bookmarks and None not in bookmarks else None
+
+
+def forced(catalog: dict[str, Any]) -> dict[str, Any]:
+    """Return a Singer catalog in which FULL_TABLE holds wherever it may be written.
+
+    The SDK reads `replication_method` of an entry only; Singer's metadata has it as
+    `replication-method` or `forced-replication-method` of the stream.
+    """
+    streams = []
+    for entry in catalog.get("streams", []):
+        roots = [each["metadata"] for each in entry.get("metadata", []) if not each["breadcrumb"]]
+        told = [
+            where.get(key)
+            for where in (entry, *roots)
+            for key in ("replication-method", "forced-replication-method")
+        ]
+        streams.append({**entry, "replication_method": FULL_TABLE} if FULL_TABLE in told else entry)
+    return {**catalog, "streams": streams}

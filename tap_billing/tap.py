@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import weakref
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_billing import custom, filters, schemas
-from tap_billing.checks import numbers, problems
+from tap_billing.checks import environment, problems
 from tap_billing.errors import BillingError, SettingsError, Unauthorized, advised
 from tap_billing.feed import Feed
 from tap_billing.progress import Counts, Progress
@@ -30,7 +33,7 @@ from tap_billing.settings import (
     settings,
 )
 from tap_billing.spec import Resource, Scope, StreamSpec
-from tap_billing.streams import FULL_TABLE, BillingStream, effective_since
+from tap_billing.streams import FULL_TABLE, BillingStream, effective_since, forced
 from tap_billing.writer import OrjsonWriter
 
 if TYPE_CHECKING:
@@ -66,10 +69,20 @@ class TapBilling(Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a property of the class
+        """Return the settings in environment variables and `.env`; errors in ours name them."""
+        sdk: dict[str, Any] = {"properties": {}}
+        cls.append_builtin_config(sdk)
+        found = parse_environment_config(sdk, cls._env_var_prefix)
+        return {**found, **environment(os.environ, cls._env_var_prefix)}
+
     def __init__(self, **options: Any) -> None:
         for name in ("catalog", "state"):
             if isinstance(options.get(name), (list, str, int)):
                 raise SettingsError(f"{name}: not an object; allowed: a JSON object")
+        if isinstance(options.get("catalog"), dict):
+            options["catalog"] = forced(options["catalog"])
         super().__init__(**options)
 
     @override
@@ -82,7 +95,6 @@ class TapBilling(Tap):
         for name, declared in further.items():
             if "default" in declared:
                 self._config.setdefault(name, declared["default"])
-        self._config.update(numbers(self._config))
         errors = problems(self.config, further)
         if not errors:
             try:
@@ -136,10 +148,15 @@ class TapBilling(Tap):
         if (spec.schema or {}).get("properties") or self._validate_config(raise_errors=False):
             return []
         ahead = self.session.read(resource, self._scope(resource, []))
-        page = next(iter(ahead), None)
+        page = None
         try:
+            page = next(iter(ahead), None)
             documents = page.documents if page else ()
             return list(itertools.islice(documents, custom.INFERRED_ROWS))
+        except BillingError as error:
+            # Only this stream is to fail, and only when it is read.
+            self._unsampled[resource.name] = error
+            return []
         finally:
             for left in (page, *ahead.cancel()):
                 if left:
@@ -204,9 +221,22 @@ class TapBilling(Tap):
         return {name: self._feed(group[0].resource, group) for name, group in selected.items()}
 
     def _feed(self, resource: Resource, streams: Sequence[BillingStream]) -> Feed:
-        cuts = {stream.name: stream.cut(self.settings.timezone) for stream in streams}
-        scope = self._scope(resource, streams)
-        return Feed(resource, scope, self.settings.timezone, self.session.read, cuts)
+        zone = self.settings.timezone
+        cuts = {stream.name: stream.cut(zone) for stream in streams}
+        failure, scope = self._unsampled.get(resource.name), Scope()
+        try:
+            scope = self._scope(resource, streams)
+        except SettingsError as error:
+            failure = error
+        feed = Feed(resource, scope, zone, self.session.read, cuts)
+        if failure is not None:
+            feed.fail(failure)
+        return feed
+
+    @cached_property
+    def _unsampled(self) -> dict[str, BillingError]:
+        """What kept a resource from telling its columns."""
+        return {}
 
     @property
     def billing_streams(self) -> list[BillingStream]:

@@ -8,6 +8,7 @@ import os
 import random
 import ssl
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,8 +82,13 @@ class Limits:
 class Traffic:
     """Counts for whoever reports progress; read from any thread."""
 
+    pacing: Pacing
     requests: Counter[str] = field(default_factory=Counter)
-    waiting: float = 0.0
+
+    @property
+    def waiting(self) -> float:
+        """Seconds until a rate limit allows the next request."""
+        return self.pacing.waiting(time.monotonic())
 
 
 class Transport:
@@ -92,13 +98,13 @@ class Transport:
         self, provider: Provider, api_url: str, credentials: tuple[str, str], limits: Limits
     ) -> None:
         self.provider = provider
-        self.traffic = Traffic()
         self._api_url = api_url.rstrip("/")
         self._authorization = aiohttp.encode_basic_auth(*credentials, encoding="utf-8")
         told = (self._authorization.removeprefix("Basic "), credentials[1], credentials[0])
         self._secrets = [secret for secret in told if len(secret) >= SHORTEST_SECRET]
         self._limits = limits
         self._pacing = Pacing(limits.per_second)
+        self.traffic = Traffic(self._pacing)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._session: aiohttp.ClientSession | None = None
 
@@ -132,8 +138,8 @@ class Transport:
         )(self._attempt)
         async with self._slots:
             try:
-                async with asyncio.timeout(self._limits.total):
-                    return await attempt(request)
+                async with asyncio.timeout(self._limits.total) as deadline:
+                    return await attempt(request, deadline)
             except TimeoutError:
                 raise Unreachable(
                     f"{request}: no complete answer within {self._limits.total:.0f} s and several"
@@ -144,15 +150,16 @@ class Transport:
                     raise Overload(str(error)) from error
                 raise
 
-    async def _attempt(self, request: Request) -> Page:
+    async def _attempt(self, request: Request, deadline: asyncio.Timeout) -> Page:
         loop = asyncio.get_running_loop()
+        pause = self._pacing.waiting(loop.time())
+        if pause > self._limits.total:
+            raise RateLimited(f"{request}: the server asked for a pause of {pause:.0f} s", pause)
         wait = self._pacing.reserve(loop.time())
-        if wait > self._limits.total:
-            raise RateLimited(f"{request}: the server asked for a pause of {wait:.0f} s", wait)
         if wait > 0:
-            self.traffic.waiting = self._pacing.waiting(loop.time())
+            # Standing in line is the user's wish or ours, and no fault of the server.
+            deadline.reschedule((deadline.when() or loop.time()) + wait)
             await asyncio.sleep(wait)
-            self.traffic.waiting = 0.0
         self.traffic.requests[request.resource.name] += 1
         began = loop.time()
         reply = await self._exchange(request)
@@ -237,14 +244,21 @@ class Transport:
                 connector=aiohttp.TCPConnector(
                     limit=self._limits.concurrency, ttl_dns_cache=300, ssl=_trusted()
                 ),
-                headers={
-                    "Accept-Encoding": "gzip, deflate",
-                    "Authorization": self._authorization,
-                    "User-Agent": "tap-billing",
-                },
+                headers={"Accept-Encoding": "gzip, deflate", "User-Agent": "tap-billing"},
+                middlewares=(self._authorize,),
                 raise_for_status=False,
             )
         return self._session
+
+    async def _authorize(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        # No header of the session: beside an entry for the host in ~/.netrc aiohttp refuses that.
+        # Wherever a redirect leads, only the API's own host gets the credentials.
+        own = URL(self._api_url)
+        if request.url.host == own.host and request.url.scheme in (own.scheme, "https"):
+            request.headers["Authorization"] = self._authorization
+        return await handler(request)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -274,7 +288,9 @@ def _waits(first: float) -> Generator[float, Exception | None, None]:
     longest = first
     while True:
         wish = getattr(error, "retry_after", None)
-        error = yield random.uniform(0, longest) if wish is None else wish  # noqa: S311 - no secret
+        pause = random.uniform(0, longest)  # noqa: S311 - no secret
+        # A wish for no pause at all would use up every attempt in a moment.
+        error = yield wish if wish and wish >= first else max(pause, wish or 0.0)
         longest = min(2 * longest, LONGEST_WAIT)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from tap_billing.checks import numbers, problems
+from tap_billing.checks import environment, problems
 from tap_billing.settings import BY_NAME, SETTINGS, config_jsonschema, settings, site_url
 
 SECRET = "s3cr3t-value"
@@ -292,6 +292,29 @@ def test_declared_schema_is_new_each_time():
     assert config_jsonschema()["properties"]
 
 
-def test_numbers_in_environment_variables_are_numbers():
-    given = {"lookback": "10.5", "requests_per_second": "100", "request_timeout": "soon"}
-    assert numbers(given) == {"lookback": 10.5, "requests_per_second": 100}
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("lookback", "10.5", 10.5),
+        ("page_size", "100", 100),
+        ("page_size", "abc", "abc"),
+        ("sandbox", "Yes", True),
+        ("sandbox", "0", False),
+        ("sandbox", "maybe", "maybe"),
+        ("filters", '{"customers": []}', {"customers": []}),
+        ("filters", "{bad", "{bad"),
+        ("site", "acme", "acme"),
+    ],
+)
+def test_environment_variable_is_read_as_its_setting_or_left_to_be_refused(name, text, value):
+    found = environment({f"TAP_BILLING_{name.upper()}": text}, "TAP_BILLING_")
+    assert found == {name: value}
+    assert type(found[name]) is type(value)
+    if value == text and name != "site":
+        assert any(
+            line.startswith(f"{name}: {text!r}") for line in problems({**ACCOUNT, **found}, {})
+        )
+
+
+def test_empty_environment_variable_is_not_set():
+    assert environment({"TAP_BILLING_PAGE_SIZE": ""}, "TAP_BILLING_") == {}

@@ -74,8 +74,7 @@ class ChargeOver:
                 if position.expanding and position.expand
                 else []
             ),
-            # Overlapping pages need two rows to advance.
-            ("limit", str(self.page_size if resource.keyset else max(2, self.page_size))),
+            ("limit", str(self._limit(resource))),
             *offset,
         ]
 
@@ -87,7 +86,7 @@ class ChargeOver:
             return Page(rows, reply.received, reply.server_time)
         self._check_filter(request, rows)
         proceed = by_key if request.resource.keyset else by_offset
-        fresh, following = proceed(request, rows, self.page_size)
+        fresh, following = proceed(request, rows, self._limit(request.resource))
         return Page(fresh, reply.received, reply.server_time, following)
 
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:
@@ -117,6 +116,10 @@ class ChargeOver:
     def halve(self, request: Request) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a page is small already."""
         return ()
+
+    def _limit(self, resource: Resource) -> int:
+        # Overlapping pages need two rows to advance.
+        return self.page_size if resource.keyset else max(2, self.page_size)
 
     def _local(self, when: datetime) -> str:
         # With its offset, and in the account's own zone, so that a server that drops the offset

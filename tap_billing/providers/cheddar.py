@@ -5,6 +5,7 @@ Facts come from docs.getcheddar.com, its clients and the bodies in tests/samples
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from dataclasses import dataclass, replace
@@ -130,12 +131,13 @@ class Cheddar:
         def push(emit: Callable[[Document], bool]) -> None:
             parse(body, encoding, path, emit)
 
-        for element in pull(push):
-            try:
-                document = shape(plain(element))
-            except RecursionError:
-                raise Garbled(f"{resource.path}: elements nested beyond reason") from None
-            yield {**document, "product_code": self.product_code}
+        with contextlib.closing(pull(push)) as elements:
+            for element in elements:
+                try:
+                    document = shape(plain(element))
+                except RecursionError:
+                    raise Garbled(f"{resource.path}: elements nested beyond reason") from None
+                yield {**document, "product_code": self.product_code}
 
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a document is always complete."""
