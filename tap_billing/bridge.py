@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 END = object()
-PULLED = 256
-WORKERS = 2
+# Documents between the parser and the consumer; a customer of many years may take a megabyte.
+PULLED = 32
 
 
 class Loop:
-    """An event loop in a background thread; must be closed."""
+    """An event loop in a thread, with up to `workers` more for what blocks; must be closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: int = 8) -> None:
         self._loop = asyncio.new_event_loop()
-        # Its own, because asyncio's cannot be shut down any more when the interpreter ends.
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="worker")
+        # Its own, because asyncio's cannot be shut down any more when the interpreter ends. A
+        # request holds at most one worker at a time, for its decoding or for the look-ups before.
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="worker")
         self._loop.set_default_executor(self._workers)
         self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
         self._thread.start()

@@ -1,10 +1,11 @@
-"""Tells what is wrong with the settings that were given."""
+"""Reads settings from the environment, and tells what is wrong with those that were given."""
 
 from __future__ import annotations
 
 import json
 import re
 from datetime import datetime
+from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,15 @@ def environment(variables: Mapping[str, str], prefix: str) -> dict[str, Any]:
             except (KeyError, ValueError):
                 found[setting.name] = text
     return found
+
+
+def floats(value: Any) -> Any:
+    """Return a value with numbers as JSON has them: the SDK reads a file's fractions as Decimal."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: floats(item) for key, item in value.items()}
+    return [floats(item) for item in value] if isinstance(value, list) else value
 
 
 def problems(config: Mapping[str, Any], further: Mapping[str, Any]) -> list[str]:

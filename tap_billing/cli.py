@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     from tap_billing.errors import BillingError, advised  # noqa: PLC0415 - not for the sandbox
     from tap_billing.tap import TapBilling  # noqa: PLC0415
 
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         # The progress lines say it shorter; LOGLEVEL brings the log back.
         os.environ.setdefault("LOGLEVEL", "WARNING")
     try:

@@ -68,11 +68,6 @@ def _resource(provider: str, given: Mapping[str, Any], where: str) -> Resource:
             f"{where}.path: {given['path']!r} is not allowed; allowed: a path below the API's URL"
             " that only reads, without parameters"
         )
-    if provider == "cheddar" and {"productcode", "productid"} & {each.lower() for each in steps}:
-        raise SettingsError(
-            f"{where}.path: {given['path']!r} names a product; allowed: a path without it, such as"
-            " customers/list: product_code is added to it"
-        )
     rows = given.get("records_path") or ROWS[provider]
     if not rows:
         raise SettingsError(

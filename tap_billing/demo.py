@@ -211,6 +211,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="forget what was loaded before")
     given = parser.parse_args(argv)
     providers = (given.provider,) if given.provider else PROVIDERS
+    if not (ROOT / "pyproject.toml").exists():
+        say("demo: needs a clone of the project, not an installed package")
+        return 1
     tap = Environment(DEMO / "tap", ("-e", ".", "-c", "constraints.txt"))
     target = Environment(DEMO / "target", ("--only-binary=duckdb", *TARGET_DUCKDB))
     try:

@@ -1,7 +1,7 @@
 """What can go wrong, sorted by what the caller should do about it.
 
 BillingError
-├── SettingsError       mend the settings; raised before the first request
+├── SettingsError       mend the settings or the state
 ├── Refused             mend the request, the filter or the account; trying again changes nothing
 │   ├── Unauthorized    the credentials are wrong: no stream of this run can work
 │   ├── Forbidden       the credentials are right and may not read this
@@ -30,7 +30,7 @@ class BillingError(Exception):
 
 
 class SettingsError(BillingError):
-    """A setting is missing, unknown or wrong."""
+    """A setting, or the state that was given, is missing, unknown or wrong."""
 
 
 class Refused(BillingError):
@@ -133,18 +133,9 @@ ADVICE: dict[type[BillingError], str] = {
 }
 
 
-LONGEST = 500
-
-
 def for_status(status: int, message: str) -> BillingError:
-    """Return the error for an HTTP status (every one of 400 and above has one), in one line."""
-    return BY_STATUS.get(status, Refused)(one_line(message))
-
-
-def one_line(text: str) -> str:
-    """Return a vendor's text without line breaks, shortened if it is long."""
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+    """Return the error for an HTTP status (every one of 400 and above has one)."""
+    return BY_STATUS.get(status, Refused)(message)
 
 
 def advised(error: BillingError) -> str:

@@ -22,14 +22,14 @@ AHEAD = 3
 class Session:
     """Everything that a run holds open; must be closed."""
 
-    def __init__(self, settings: Settings, resources: tuple[Resource, ...]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._sandbox = _serve(settings) if settings.sandbox else None
         given = self._sandbox.settings if self._sandbox else {}
         product_code = given.get("product_code", settings.product_code)
         self._provider: Provider = (
-            ChargeOver(settings.page_size, settings.timezone, resources)
+            ChargeOver(settings.page_size, settings.timezone)
             if settings.provider == "chargeover"
-            else Cheddar(product_code, settings.timezone, resources)
+            else Cheddar(product_code, settings.timezone)
         )
         self._transport = Transport(
             self._provider,
@@ -42,7 +42,7 @@ class Session:
                 proxies=not settings.sandbox,
             ),
         )
-        self._loop = Loop()
+        self._loop = Loop(settings.max_concurrency)
 
     @property
     def traffic(self) -> Traffic:

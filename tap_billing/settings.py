@@ -1,4 +1,4 @@
-"""The settings as data, and what is wrong with those that were given."""
+"""The settings as data, and as what the rest of the tap uses of them."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ class Resource:
     """What is requested: an endpoint, its streams, and how it is filtered, paged and bookmarked.
 
     `cursors` are the keys of a document whose largest value becomes the bookmark; `created` is the
-    field that `start_date` bounds; `expand` maps a nested list that is sent only on request to the
-    name to ask for. A resource without passes is always read whole.
+    field that `start_date` bounds; `expand` are the nested lists that are sent only on request. A
+    resource without passes is always read whole.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Resource:
     created: str | None = None
     filterable: frozenset[str] = frozenset()
     keyset: bool = False
-    expand: Mapping[str, str] = field(default_factory=dict)
+    expand: tuple[str, ...] = ()
     records_path: tuple[str, ...] = ()
 
 
@@ -68,7 +68,7 @@ class Resource:
 class Scope:
     """What a run wants of a resource; datetimes are aware.
 
-    No `since` is a full read. `filters` are the user's, as validated by the provider. `expand` are
+    No `since` is a full read. `filters` are the user's, as checked. `expand` are
     the nested lists that a selected stream or property needs. A `sampling` read may end early.
     """
 
@@ -133,14 +133,6 @@ class Provider(Protocol):
     @property
     def spooled(self) -> bool:
         """Whether bodies may be too large for memory and travel as files."""
-
-    @property
-    def timezone(self) -> str:
-        """The IANA name of the zone that naive datetimes are in."""
-
-    @property
-    def resources(self) -> tuple[Resource, ...]:
-        """The catalogue."""
 
     def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
         """Return the first request of each pass that the scope needs."""

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
+from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
@@ -14,7 +15,7 @@ from tap_billing.cut import cutter
 from tap_billing.errors import BillingError, Garbled, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import datetime
 
     from singer_sdk.helpers.types import Context
@@ -98,32 +99,48 @@ class BillingStream(Stream):
             ) from None
 
     def cut(self, zone: str) -> Callable[[Document], Iterable[Record]]:
-        """Return the function from a document to this stream's records, cast."""
+        """Return the function from a document to this stream's records, cast.
+
+        Raises Garbled for a document without its key. A child without one stays with its parent.
+        """
         records = cutter(self.spec)
-        cast = caster(self.shape.casting, zone, partial=self.spec.partial, report=self._once())
+        warn = self._warner()
+        cast = caster(
+            self.shape.casting,
+            zone,
+            partial=self.spec.partial,
+            report=lambda key, reason: warn(key, f"{reason}: it goes into {EXTRA}"),
+        )
+        hidden = self._hidden()
+        children = [each for each in self.resource.streams if each.path[:-1] == self.spec.path]
+
+        def cut(document: Document) -> Iterator[Record]:
+            known = set()
+            for raw in records(document):
+                record = cast({k: v for k, v in raw.items() if k not in hidden} if hidden else raw)
+                identity = tuple(record.get(key) for key in self.spec.keys)
+                if any(key in EMPTY for key in identity):
+                    if not self.spec.path:
+                        raise Garbled(f"{self.resource.path}: a row without its key")
+                    empty = self.spec.keys[[key in EMPTY for key in identity].index(True)]
+                    warn(empty, f"is empty in a row, which stays in its parent's {EXTRA}")
+                    continue
+                if identity in known:
+                    warn(str(identity), "is the key of two rows of one document")
+                known.add(identity)
+                self._keep(raw, record, children)
+                yield record
+
+        return cut
+
+    def _hidden(self) -> set[str]:
+        """Return the columns to leave out before casting, so that no part of them can be kept."""
         known = self.effective_schema["properties"].keys()
-        # Left out before casting, so that no part of them can end up in `extra_fields`.
-        hidden = {
+        return {
             key
             for key in self.shape.schema["properties"]
             if key not in known or not self.mask["properties", key]
         } - set(self.spec.keys)
-        keyless = self._once()
-        children = [each for each in self.resource.streams if each.path[:-1] == self.spec.path]
-
-        def cut(document: Document) -> Iterator[Record]:
-            for raw in records(document):
-                record = cast({k: v for k, v in raw.items() if k not in hidden} if hidden else raw)
-                missing = [key for key in self.spec.keys if record.get(key) in EMPTY]
-                if not missing:
-                    self._keep(raw, record, children)
-                    yield record
-                elif self.spec.path:
-                    keyless(missing[0], "is empty in a row")
-                else:
-                    raise Garbled(f"{self.resource.path}: a row without {missing[0]}")
-
-        return cut
 
     def _keep(self, raw: Record, record: Record, children: Iterable[StreamSpec]) -> None:
         """Leave children without a key with their parent: they cannot be rows of their own."""
@@ -139,15 +156,16 @@ class BillingStream(Stream):
                 kept = public(keyless, secrets(self.shape.casting))
                 record.setdefault(EXTRA, {})[child.path[-1]] = kept
 
-    def _once(self) -> Callable[[str, str], None]:
+    def _warner(self) -> Callable[[str, str], None]:
+        """Return a function that logs a reason once for each key."""
         told: set[str] = set()
 
-        def tell(key: str, reason: str) -> None:
+        def warn(key: str, reason: str) -> None:
             if key not in told:
                 told.add(key)
-                self.log("%s %s: it goes into %s", key, reason, EXTRA, level=logging.WARNING)
+                self.log("%s %s", key, reason, level=logging.WARNING)
 
-        return tell
+        return warn
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
@@ -156,8 +174,9 @@ class BillingStream(Stream):
         versioned = self.replication_method == FULL_TABLE and self.config.get(
             "emit_activate_version_messages"
         )
+        version = self.tap.initialized_at // 1000
         if versioned:
-            self._stream_version = self.tap.initialized_at // 1000
+            self._stream_version = version
         try:
             feed = self.tap.feed(self, alone=alone)
             if feed is None:
@@ -172,7 +191,7 @@ class BillingStream(Stream):
             self.tap.fail(self, error)
             return
         if versioned:
-            self._write_activate_version_message(self.tap.initialized_at // 1000)
+            self._write_activate_version_message(version)
         self._advance(feed.bookmark)
         self.complete = True
         self.tap.show(self, ended=True)
@@ -184,6 +203,16 @@ class BillingStream(Stream):
         state = self.get_context_state(None)
         state["replication_key"] = self.replication_key
         state["replication_key_value"] = render(max(bookmark, former) if former else bookmark)
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[Record, Any, Any]:
+        try:
+            yield from super()._sync_records(context, write_messages=write_messages)
+        except (AbortedSyncFailedException, AbortedSyncPausedException):
+            # A connection test has seen enough, which the SDK would log as an error.
+            return
 
     @override
     def _increment_stream_state(

@@ -19,7 +19,7 @@ from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_billing import custom, filters, schemas
-from tap_billing.checks import environment, problems
+from tap_billing.checks import environment, floats, problems
 from tap_billing.errors import BillingError, SettingsError, Unauthorized, advised
 from tap_billing.feed import Feed
 from tap_billing.progress import Counts, Progress
@@ -95,23 +95,28 @@ class TapBilling(Tap):
         for name, declared in further.items():
             if "default" in declared:
                 self._config.setdefault(name, declared["default"])
+        self._config.update(floats({k: v for k, v in self._config.items() if k in own}))
         errors = problems(self.config, further)
         if not errors:
             try:
-                self._selectable(self.config["provider"])
+                self._checked(self.config["provider"])
             except SettingsError as error:
                 errors = [str(error)]
         if errors and raise_errors:
             raise ConfigValidationError("; ".join(errors), errors=errors, schema=schema)
         return errors
 
-    def _selectable(self, provider: str) -> tuple[tuple[Resource, ...], dict[str, Any]]:
+    def _checked(self, provider: str) -> tuple[tuple[Resource, ...], dict[str, Any]]:
         """Return all resources with the user's, and the filters by resource name."""
         known = CATALOGUE[provider]
         taken = [spec.name for resource in known for spec in resource.streams]
         own, wanted = custom.resources(provider, self.config.get("custom_streams"), taken)
         wanted |= filters.checked(provider, known, self.config.get("filters"))
         return (*known, *own), wanted
+
+    @cached_property
+    def _selection(self) -> tuple[tuple[Resource, ...], dict[str, Any]]:
+        return self._checked(self.settings.provider)
 
     @cached_property
     def settings(self) -> Settings:
@@ -127,7 +132,7 @@ class TapBilling(Tap):
         if provider not in PROVIDERS:
             self.logger.warning("provider is not set: these are ChargeOver's streams")
             provider = "chargeover"
-        resources, _ = self._selectable(provider)
+        resources, _ = self._checked(provider)
         return [
             BillingStream(self, spec, resource, self._shape(provider, resource, spec))
             for resource in resources
@@ -166,7 +171,7 @@ class TapBilling(Tap):
     def session(self) -> Session:
         """The connection to the provider, or to the sandbox that is started for it."""
         chosen = self.settings
-        session = Session(chosen, self._selectable(chosen.provider)[0])
+        session = Session(chosen)
         self._closers.append(weakref.finalize(self, session.close))
         return session
 
@@ -185,16 +190,12 @@ class TapBilling(Tap):
 
     def _scope(self, resource: Resource, streams: Sequence[BillingStream]) -> Scope:
         chosen = self.settings
-        _, wanted = self._selectable(chosen.provider)
+        _, wanted = self._selection
         full = any(stream.replication_method == FULL_TABLE for stream in streams)
         since = None if full else effective_since(streams)
         if since is not None:
             since = max(OLDEST, min(since, datetime.now(UTC))) - timedelta(seconds=chosen.lookback)
-        expand = [
-            name
-            for key, name in resource.expand.items()
-            if any(stream.needs(key) for stream in streams)
-        ]
+        expand = [key for key in resource.expand if any(each.needs(key) for each in streams)]
         start = None if full else chosen.start
         sampling = any(stream.ABORT_AT_RECORD_COUNT is not None for stream in streams)
         return Scope(since, start, wanted.get(resource.name), tuple(expand), sampling)
@@ -245,7 +246,7 @@ class TapBilling(Tap):
 
     @cached_property
     def _progress(self) -> Progress | None:
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             return None
         progress = Progress(sys.stderr, lambda: self._counts(self._current))
         self._closers.append(weakref.finalize(self, progress.close))

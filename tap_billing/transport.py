@@ -50,6 +50,7 @@ TRIES_DIVISIBLE = 2
 LONGEST_WAIT = 60.0
 # Shorter ones would blank out parts of other words.
 SHORTEST_SECRET = 4
+LONGEST = 500
 CONNECTING = 30.0
 CHUNK = 65536
 IN_MEMORY = 8 * 1024 * 1024
@@ -183,10 +184,10 @@ class Transport:
             raise
 
     def _redacted(self, text: str) -> str:
-        """Return a vendor's words without the credentials, should they repeat them."""
+        """Return a vendor's words shortened, and without the credentials that they may repeat."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return text
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
     async def _exchange(self, request: Request) -> Reply:
         url = self._api_url + self.provider.url(request)
@@ -202,10 +203,8 @@ class Transport:
             ) from None
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
             raise Refused(f"{request}: TLS failed ({_cause(error)}); check SSL_CERT_FILE") from None
-        except aiohttp.InvalidURL:
-            raise Refused(f"{request}: api_url is no URL") from None
-        except aiohttp.TooManyRedirects:
-            raise Refused(f"{request}: redirected in a circle; check api_url") from None
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, aiohttp.TooManyRedirects):
+            raise Refused(f"{request}: redirected to nowhere; check api_url") from None
         except aiohttp.ClientConnectorError as error:
             raise Unreachable(f"{request}: {_cause(error)}") from None
         except BROKEN_OFF as error:
@@ -254,9 +253,8 @@ class Transport:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         # No header of the session: beside an entry for the host in ~/.netrc aiohttp refuses that.
-        # Wherever a redirect leads, only the API's own host gets the credentials.
-        own = URL(self._api_url)
-        if request.url.host == own.host and request.url.scheme in (own.scheme, "https"):
+        # Wherever a redirect leads, only the API itself gets the credentials.
+        if request.url.origin() == URL(self._api_url).origin():
             request.headers["Authorization"] = self._authorization
         return await handler(request)
 

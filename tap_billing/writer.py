@@ -54,6 +54,8 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
 
     def _write(self) -> None:
         # Looked up each time, because test helpers redirect stdout after the tap was made.
+        if sys.stdout is None:
+            raise LocalError("stdout is closed; messages need somewhere to go")
         stream = getattr(sys.stdout, "buffer", None)
         whole = b"".join(self._lines)
         if stream is None:

@@ -272,7 +272,7 @@ ZONES = st.sampled_from(
     [CHICAGO, "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "UTC"]
 )
 NAIVE = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1)).map(  # noqa: DTZ001 - naive on purpose
-    lambda when: when.replace(microsecond=0)
+    lambda when: when.replace(microsecond=0, fold=0)
 )
 
 

@@ -329,3 +329,27 @@ def test_failing_run_names_what_is_incomplete(file, provider):
     assert "Traceback" not in done.stderr
     assert any(line.startswith("incomplete: ") for line in errors(done))
     assert json.loads(done.stdout.splitlines()[-1])["type"] == "STATE"
+
+
+def test_fractions_in_a_settings_file_are_numbers(file):
+    fractions = {
+        "requests_per_second": 500.5,
+        "request_timeout": 20.5,
+        "lookback": 0.5,
+        "filters": {"invoices": [{"field": "total", "operator": "GT", "value": 100.5}]},
+    }
+    done = tap("--config", file({**SAMPLE, "provider": "chargeover", **fractions}))
+    assert done.returncode == 0, done.stderr
+    totals = [
+        message["record"]["total"]
+        for message in map(json.loads, done.stdout.splitlines())
+        if message["type"] == "RECORD" and message["stream"] == "invoices"
+    ]
+    assert totals
+    assert min(totals) > 100.5
+
+
+def test_connection_test_that_succeeds_logs_no_error(file):
+    done = tap("--config", file(SAMPLE), "--test")
+    assert done.returncode == 0
+    assert "ERROR" not in done.stderr

@@ -84,6 +84,16 @@ def test_vendors_words_stay_one_line_without_secrets():
         assert secret not in line
 
 
+def test_vendors_words_are_shortened():
+    async def handler(_):
+        body = json.dumps({"code": 400, "status": "Error", "message": "too long " * 1000})
+        return web.Response(status=400, text=body, content_type="application/json")
+
+    with pytest.raises(Refused, match="too long") as stopped:
+        fetch(handler)
+    assert len(str(stopped.value)) < 1000
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_page_that_echoes_the_credentials_does_not_get_them_into_the_log(kind, caplog):
     async def handler(request):

@@ -14,9 +14,8 @@ from zoneinfo import ZoneInfo
 
 from tap_billing.cast import moment
 from tap_billing.codec import decode
-from tap_billing.errors import ERRORS_FROM, Garbled, Refused, for_status, one_line
+from tap_billing.errors import ERRORS_FROM, Garbled, Refused, for_status
 from tap_billing.providers.chargeover_paging import Position, by_key, by_offset, whole
-from tap_billing.providers.chargeover_resources import RESOURCES
 from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ class ChargeOver:
 
     page_size: int
     timezone: str
-    resources: tuple[Resource, ...] = RESOURCES
     spooled: bool = False
 
     def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
@@ -42,7 +40,7 @@ class ChargeOver:
         for field in [each.since for each in resource.passes] if scope.since else [None]:
             bounds = dict(start)
             if field and scope.since:
-                # Two clauses on one field are not documented: the later holds.
+                # The later of two lower bounds says it all.
                 bounds[field] = max(scope.since, bounds.get(field, scope.since))
             times = tuple((name, "GTE", self._local(when)) for name, when in bounds.items())
             narrowed.append((*(scope.filters or ()), *times))
@@ -159,9 +157,7 @@ def rows_of(request: Request, reply: Reply) -> list[Document]:
     if code < ERRORS_FROM and envelope.get("status") != "OK":
         code = whole(envelope.get("code")) or 0
         if code < ERRORS_FROM:
-            raise Refused(
-                one_line(f"{request}: {envelope.get('message') or envelope.get('status')}")
-            )
+            raise Refused(f"{request}: {envelope.get('message') or envelope.get('status')}")
     if code >= ERRORS_FROM:
         raise for_status(code, f"{request}: {envelope.get('message') or f'HTTP {code}'}")
     found: Any = envelope

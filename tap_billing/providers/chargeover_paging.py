@@ -90,7 +90,8 @@ def _continues(ids: list[Any], last: Any) -> int | None:
     if last is None:
         return 0
     if last in ids:
-        return len(ids) - ids[::-1].index(last)
+        # The first: a row may repeat, and one that comes twice is better than one that is lost.
+        return ids.index(last) + 1
     ordered = all(isinstance(each, int) for each in (*ids, last)) and ids == sorted(ids)
     return sum(each <= last for each in ids) or None if ordered else None
 

@@ -66,7 +66,7 @@ SUBSCRIPTIONS = Resource(
         " line_items.item_id customer.superuser_email customer.users.email",
         custom=20,
     ),
-    expand={"line_items": "line_items"},
+    expand=("line_items",),
     streams=(
         StreamSpec("subscriptions", ("package_id",), replication_key="mod_datetime"),
         StreamSpec(
@@ -99,7 +99,7 @@ INVOICES = Resource(
         " transaction.transaction_id quote.quote_id write_datetime mod_datetime",
         custom=3,
     ),
-    expand={"line_items": "line_items"},
+    expand=("line_items",),
     streams=(
         StreamSpec("invoices", ("invoice_id",), replication_key="mod_datetime"),
         StreamSpec(
@@ -131,7 +131,7 @@ TRANSACTIONS = Resource(
         " transaction_status.str applied_to.package_id applied_to.package_external_key"
         " applied_to.invoice_id"
     ),
-    expand={"applied_to": "applied_to"},
+    expand=("applied_to",),
     streams=(
         StreamSpec("transactions", ("transaction_id",), replication_key="transaction_datetime"),
         StreamSpec(

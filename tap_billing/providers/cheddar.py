@@ -18,7 +18,6 @@ from tap_billing.bridge import pull
 from tap_billing.errors import ERRORS_FROM, Garbled, for_status
 from tap_billing.providers.cheddar_resources import (
     LOOKUPS,
-    RESOURCES,
     SHAPES,
 )
 from tap_billing.providers.cheddar_xml import error, parse, plain, verify
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 # The vendor's clients saw "No customers found." with either status.
 NONE = (400, 404)
+# How a path names a product; that of a custom stream may do so itself.
+PRODUCT = {"productcode", "productid"}
 # CheddarGetter began in 2009: nothing was created before, so a window from here is the first.
 EPOCH = date(2009, 1, 1)
 
@@ -47,13 +48,14 @@ class Cheddar:
 
     product_code: str
     timezone: str
-    resources: tuple[Resource, ...] = RESOURCES
     spooled: bool = True
 
     def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
         """Return a request per pass; days are whole and inclusive in the API user's zone."""
         filters = dict(scope.filters or {})
-        path = f"/{resource.path}/productCode/{quote(self.product_code, safe='')}"
+        path = f"/{resource.path}"
+        if not PRODUCT & set(resource.path.lower().split("/")):
+            path = f"{path}/productCode/{quote(self.product_code, safe='')}"
         for key in () if resource.records_path else LOOKUPS:
             if key in filters:
                 return [Request(resource, path, ((key, str(filters[key])),))]

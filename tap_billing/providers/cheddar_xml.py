@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.parsers import expat
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_billing.spec import Document, Request
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 65536
 
@@ -82,23 +85,39 @@ def parse(
 
     Raises Garbled if there is none, but something else in its place.
     """
-    others: set[str] = set()
+    others: list[str] = []
     found = False
 
     def item(where: list[tuple[str, Any]], element: Any) -> bool:
         nonlocal found
         if tuple(name for name, _ in where) != path:
-            others.add(where[-1][0])
+            others.append(f"<{where[-1][0]}> {_words(element)}".strip())
             return True
         found = True
         if isinstance(element, str):
             raise Garbled(f"<{path[-1]}> holds text only")
-        return element is None or emit(element)
+        # An empty element is a record without a key, which is noticed where records are cut.
+        return emit(element or {})
 
     xmltodict.parse(body, encoding, item_depth=len(path), item_callback=item, force_list=REPEATED)
-    # <errors> stands beside the customers where a write call failed in part.
-    if not found and others - {"errors"}:
-        raise Garbled(f"<{path[-1]}> is not in the answer, but {', '.join(sorted(others))}")
+    if others and not found:
+        raise Garbled(f"no <{path[-1]}> in the answer, but {', '.join(sorted(set(others)))}")
+    if not found:
+        body.seek(0)
+        if _words(xmltodict.parse(body.read().strip(), encoding)):
+            raise Garbled(f"no <{path[-1]}> in the answer, but text")
+    for other in others:
+        # <errors> stands beside the customers where a write call failed in part.
+        logger.warning("beside <%s>: %s", path[-1], other)
+
+
+def _words(element: Any) -> str:
+    """Return the text in an element, however deep."""
+    if isinstance(element, dict):
+        return " ".join(_words(each) for key, each in element.items() if not key.startswith("@"))
+    if isinstance(element, list):
+        return " ".join(_words(each) for each in element)
+    return str(element or "")
 
 
 def plain(element: Document) -> Document:
