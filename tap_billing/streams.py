@@ -170,7 +170,6 @@ class BillingStream(Stream):
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         alone = self.ABORT_AT_RECORD_COUNT is not None
-        self.tap.show(self)
         versioned = self.replication_method == FULL_TABLE and self.config.get(
             "emit_activate_version_messages"
         )
@@ -178,7 +177,7 @@ class BillingStream(Stream):
         if versioned:
             self._stream_version = version
         try:
-            feed = self.tap.feed(self, alone=alone)
+            feed = self.tap.run.feed(self, alone=alone)
             if feed is None:
                 return
             for received, record in feed.records(self.name):
@@ -188,13 +187,13 @@ class BillingStream(Stream):
         except BillingError as error:
             if alone:
                 raise
-            self.tap.fail(self, error)
+            self.tap.run.fail(self, error)
             return
         if versioned:
             self._write_activate_version_message(version)
         self._advance(feed.bookmark)
         self.complete = True
-        self.tap.show(self, ended=True)
+        self.tap.run.complete(self)
 
     def _advance(self, bookmark: datetime | None) -> None:
         if self.replication_method == FULL_TABLE or not self.replication_key or bookmark is None:

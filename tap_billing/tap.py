@@ -6,7 +6,6 @@ import itertools
 import os
 import sys
 import weakref
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +19,9 @@ from typing_extensions import override
 
 from tap_billing import custom, filters, schemas
 from tap_billing.checks import environment, floats, problems
-from tap_billing.errors import BillingError, SettingsError, Unauthorized, advised
-from tap_billing.feed import Feed
-from tap_billing.progress import Counts, Progress
+from tap_billing.errors import BillingError, SettingsError
 from tap_billing.providers import chargeover_resources, cheddar_resources
+from tap_billing.run import Run
 from tap_billing.session import Session
 from tap_billing.settings import (
     PROVIDERS,
@@ -33,15 +31,12 @@ from tap_billing.settings import (
     settings,
 )
 from tap_billing.spec import Resource, Scope, StreamSpec
-from tap_billing.streams import FULL_TABLE, BillingStream, effective_since, forced
+from tap_billing.streams import BillingStream, forced
 from tap_billing.writer import OrjsonWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
-
-# Neither provider is older; a bookmark that is would leave the calendar below.
-OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 CATALOGUE: dict[str, tuple[Resource, ...]] = {
     "chargeover": chargeover_resources.RESOURCES,
@@ -56,7 +51,6 @@ class TapBilling(Tap):
     package_name = "tap-billing"
     config_jsonschema = config_jsonschema()
     message_writer_class = OrjsonWriter
-    _current: BillingStream | None = None
     # Not BATCH: the SDK's files contain deselected and mapped-away fields.
     capabilities = [  # noqa: RUF012 - the SDK declares a list
         TapCapabilities.CATALOG,
@@ -152,7 +146,8 @@ class TapBilling(Tap):
             return [dict.fromkeys(entry.schema.to_dict().get("properties", {}))]
         if (spec.schema or {}).get("properties") or self._validate_config(raise_errors=False):
             return []
-        ahead = self.session.read(resource, self._scope(resource, []))
+        scope = Scope(filters=self._selection[1].get(resource.name))
+        ahead = self.session.read(resource, scope)
         page = None
         try:
             page = next(iter(ahead), None)
@@ -181,58 +176,18 @@ class TapBilling(Tap):
 
     def close(self) -> None:
         """End threads and connections; happens by itself after a run and at exit."""
-        for feed in self._feeds.values() if "_feeds" in self.__dict__ else ():
-            feed.close()
         while self._closers:
             self._closers.pop()()
-        for name in ("session", "_feeds", "_progress"):
+        for name in ("session", "run"):
             self.__dict__.pop(name, None)
 
-    def _scope(self, resource: Resource, streams: Sequence[BillingStream]) -> Scope:
-        chosen = self.settings
-        _, wanted = self._selection
-        full = any(stream.replication_method == FULL_TABLE for stream in streams)
-        since = None if full else effective_since(streams)
-        if since is not None:
-            since = max(OLDEST, min(since, datetime.now(UTC))) - timedelta(seconds=chosen.lookback)
-        expand = [key for key in resource.expand if any(each.needs(key) for each in streams)]
-        start = None if full else chosen.start
-        sampling = any(stream.ABORT_AT_RECORD_COUNT is not None for stream in streams)
-        return Scope(since, start, wanted.get(resource.name), tuple(expand), sampling)
-
-    def feed(self, stream: BillingStream, *, alone: bool) -> Feed | None:
-        """Return the read that brings a stream's records, None if the run cannot go on.
-
-        Every resource with a selected stream begins to be fetched at the first call, unless the
-        stream is read `alone`, as connection tests do.
-        """
-        if self._fatal:
-            return None
-        if not alone:
-            for feed in self._feeds.values():
-                feed.start()
-        return self._feeds[stream.resource.name]
-
     @cached_property
-    def _feeds(self) -> dict[str, Feed]:
-        selected: dict[str, list[BillingStream]] = {}
-        for stream in self.billing_streams:
-            if stream.selected:
-                selected.setdefault(stream.resource.name, []).append(stream)
-        return {name: self._feed(group[0].resource, group) for name, group in selected.items()}
-
-    def _feed(self, resource: Resource, streams: Sequence[BillingStream]) -> Feed:
-        zone = self.settings.timezone
-        cuts = {stream.name: stream.cut(zone) for stream in streams}
-        failure, scope = self._unsampled.get(resource.name), Scope()
-        try:
-            scope = self._scope(resource, streams)
-        except SettingsError as error:
-            failure = error
-        feed = Feed(resource, scope, zone, self.session.read, cuts)
-        if failure is not None:
-            feed.fail(failure)
-        return feed
+    def run(self) -> Run:
+        """The run, from the first stream that is read to `close`."""
+        _, wanted = self._selection
+        run = Run(self.settings, wanted, self.session, self.billing_streams, self._unsampled)
+        self._closers.append(weakref.finalize(self, run.close))
+        return run
 
     @cached_property
     def _unsampled(self) -> dict[str, BillingError]:
@@ -244,28 +199,6 @@ class TapBilling(Tap):
         """The streams, as what they are."""
         return [each for each in self.streams.values() if isinstance(each, BillingStream)]
 
-    @cached_property
-    def _progress(self) -> Progress | None:
-        if sys.stderr is None or not sys.stderr.isatty():
-            return None
-        progress = Progress(sys.stderr, lambda: self._counts(self._current))
-        self._closers.append(weakref.finalize(self, progress.close))
-        return progress
-
-    def _counts(self, stream: BillingStream | None) -> Counts | None:
-        if stream is None:
-            return None
-        traffic = self.session.traffic
-        requests = traffic.requests[stream.resource.name]
-        return stream.name, stream.rows, requests, traffic.waiting
-
-    def show(self, stream: BillingStream, *, ended: bool = False) -> None:
-        """Tell a terminal, if there is one, which stream is read or has ended."""
-        self._current = stream
-        counts = self._counts(stream)
-        if self._progress is not None and ended and counts:
-            self._progress.ended(counts)
-
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Write STATE and exit as a process that the signal ended: 0 would pass for a good run."""
@@ -275,30 +208,6 @@ class TapBilling(Tap):
             "Stopped by signal %d; the next run goes on from the last STATE", signum
         )
         sys.exit(128 + signum)
-
-    @cached_property
-    def failures(self) -> dict[str, BillingError]:
-        """What stopped which stream."""
-        return {}
-
-    @property
-    def _fatal(self) -> bool:
-        return any(isinstance(error, Unauthorized) for error in self.failures.values())
-
-    def fail(self, stream: BillingStream, error: BillingError) -> None:
-        """Take note that a stream is incomplete; the others go on.
-
-        Streams of one resource fail together, with one line for all of them.
-        """
-        if error not in self.failures.values():
-            names = [
-                each.name
-                for each in self.billing_streams
-                if each.selected and each.resource is stream.resource
-            ]
-            self.logger.error("%s: %s", ", ".join(names), advised(error))
-            self.logger.debug("%s in full", stream.name, exc_info=error)
-        self.failures[stream.name] = error
 
     def ended(self, stream: BillingStream) -> None:
         """Finish the run after its last stream: the last message is STATE, failures are raised.
@@ -310,8 +219,9 @@ class TapBilling(Tap):
             return
         if not getattr(self.message_writer, "ended_with_state", False):
             self.write_message(StateMessage(value=self.state))
+        failed = "run" in self.__dict__ and bool(self.run.failures)
         self.close()
-        if self.failures:
+        if failed:
             left = [
                 each.name for each in self.billing_streams if each.selected and not each.complete
             ]

@@ -18,6 +18,7 @@ ROWS = (
     {"checks", "filters", "transport"},
     {"custom", "feed"},
     {"session", "streams"},
+    {"run"},
     {"tap"},
     {"cli"},
 )
