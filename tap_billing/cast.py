@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -22,6 +23,7 @@ INTEGERS = range(-(2**63), 2**63)
 MOST_DIGITS = 64
 DECIMAL = "x-singer.decimal"
 DESELECTED = "x-selected"
+JSON = "x-json"
 
 
 def caster(
@@ -38,11 +40,11 @@ def caster(
     to `report(key, reason)`; a `partial` record's undeclared keys are left out instead.
     """
     hidden = secrets(schema)
-    converters = {
-        key: _converter(declared, zone, hidden)
-        for key, declared in schema["properties"].items()
-        if key != EXTRA
-    }
+    properties = schema["properties"]
+    converters = {k: _converter(p, zone, hidden) for k, p in properties.items() if k != EXTRA}
+    # Flattening leaves out what is not declared: it is kept apart, and as text.
+    is_flat = bool(properties.get(EXTRA, {}).get(JSON))
+    nested = {k: p["properties"] for k, p in properties.items() if is_flat and p.get("properties")}
 
     def cast(raw: Record) -> Record:
         record: Record = {}
@@ -61,12 +63,23 @@ def caster(
                 except (ValueError, OverflowError, InvalidOperation):
                     record[key] = None
                     extra[key] = public(value, hidden)
-                    report(key, f"is not {_expected(schema['properties'][key])}")
+                    report(key, f"is not {_expected(properties[key])}")
+        for key, known in nested.items():
+            _part(record, key, known, extra)
         if extra:
-            record[EXTRA] = extra
+            record[EXTRA] = _json(extra) if is_flat else extra
         return record
 
     return cast
+
+
+def _part(record: Record, key: str, known: Mapping[str, Any], extra: Record) -> None:
+    """Move what an object does not declare from the record to what is kept apart."""
+    value = record.get(key)
+    undeclared = value.keys() - known.keys() if isinstance(value, dict) else None
+    if value and undeclared:
+        extra[key] = {name: value[name] for name in undeclared}
+        record[key] = {name: item for name, item in value.items() if name in known}
 
 
 def secrets(schema: Mapping[str, Any]) -> frozenset[str]:
@@ -109,6 +122,8 @@ def _converter(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -
         return _object(declared, zone, hidden)
     if kind == "array":
         return _array(declared, zone, hidden)
+    if declared.get(JSON):
+        return _json
     if kind == "string":
         shape = declared.get("format")
         if shape == "date-time":
@@ -185,6 +200,10 @@ def _text(value: Any) -> str:
     if isinstance(value, (int, float)):
         return str(value)
     raise ValueError(type(value))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _date(value: Any) -> str | None:

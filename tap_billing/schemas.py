@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tap_billing.cast import DECIMAL, DESELECTED
+from tap_billing.cast import DECIMAL, DESELECTED, JSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,18 +31,22 @@ class Shape:
     deselected: frozenset[str]
 
 
-def load(provider: str, stream: str, *, decimals: str) -> Shape:
-    """Return what a stream's file declares.
+def load(provider: str, stream: str, *, decimals: str, flat: bool = False) -> Shape:
+    """Return what a stream's file declares; see `shape`.
 
-    With `decimals` "string" amounts of money are declared as `x-singer.decimal` strings. Raises
-    FileNotFoundError for a stream without a file.
+    Raises FileNotFoundError for a stream without a file.
     """
-    return shape(orjson.loads(_file(provider, stream)), decimals=decimals)
+    return shape(orjson.loads(_file(provider, stream)), decimals=decimals, flat=flat)
 
 
-def shape(declared: dict[str, Any], *, decimals: str) -> Shape:
-    """Return what a schema with our own keywords declares."""
+def shape(declared: dict[str, Any], *, decimals: str, flat: bool = False) -> Shape:
+    """Return what a schema with our own keywords declares.
+
+    With `decimals` "string" amounts of money are declared as `x-singer.decimal` strings. `flat`
+    declares objects without columns as JSON text: flattening would leave them out.
+    """
     casting = _money(declared) if decimals == "string" else declared
+    casting = _closed(casting) if flat else casting
     deselected = {key for key, each in declared["properties"].items() if hidden(each)}
     return Shape(_public(casting), casting, frozenset(deselected))
 
@@ -60,6 +64,15 @@ def _money(declared: dict[str, Any]) -> dict[str, Any]:
     return declared
 
 
+def _closed(declared: dict[str, Any]) -> dict[str, Any]:
+    """Declare objects without columns as JSON text, nested ones included."""
+    closed = _nested(declared, _closed)
+    if "object" in declared["type"] and not declared.get("properties"):
+        kept = {key: declared[key] for key in ("description", DESELECTED) if key in declared}
+        return {"type": ["string", "null"], JSON: True, **kept}
+    return closed
+
+
 def _public(declared: dict[str, Any]) -> dict[str, Any]:
     """Leave out our own keywords, and the secrets below a list, where selection cannot reach."""
     items = declared.get("items", {})
@@ -67,7 +80,7 @@ def _public(declared: dict[str, Any]) -> dict[str, Any]:
         kept = {key: each for key, each in items["properties"].items() if not hidden(each)}
         declared = {**declared, "items": {**items, "properties": kept}}
     declared = _nested(declared, _public)
-    return {key: value for key, value in declared.items() if key not in (DESELECTED, MONEY)}
+    return {key: value for key, value in declared.items() if key not in (DESELECTED, JSON, MONEY)}
 
 
 def _nested(

@@ -75,6 +75,9 @@ class TapBilling(Tap):
         for name in ("catalog", "state"):
             if isinstance(options.get(name), (list, str, int)):
                 raise SettingsError(f"{name}: not an object; allowed: a JSON object")
+        state = options.get("state")
+        if state and not isinstance(state.get("bookmarks", {}), dict):
+            raise SettingsError("state: its bookmarks are no object; allowed: a STATE of this tap")
         if isinstance(options.get("catalog"), dict):
             options["catalog"] = forced(options["catalog"])
         super().__init__(**options)
@@ -135,9 +138,13 @@ class TapBilling(Tap):
 
     def _shape(self, provider: str, resource: Resource, spec: StreamSpec) -> schemas.Shape:
         decimals = self.config.get("decimals") or "number"
+        flat = bool(
+            self.config.get("flattening_enabled") and self.config.get("flattening_max_depth")
+        )
         if spec.schema is None:
-            return schemas.load(provider, spec.name, decimals=decimals)
-        return schemas.shape(custom.complete(spec, self._sample(resource, spec)), decimals=decimals)
+            return schemas.load(provider, spec.name, decimals=decimals, flat=flat)
+        declared = custom.complete(spec, self._sample(resource, spec))
+        return schemas.shape(declared, decimals=decimals, flat=flat)
 
     def _sample(self, resource: Resource, spec: StreamSpec) -> list[Any]:
         """Return the rows to infer columns from: a first page, unless columns are known."""

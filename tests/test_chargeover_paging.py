@@ -43,6 +43,10 @@ class Server:
     most: int = 500
     changes: list[list[tuple[str, int]]] = field(default_factory=list)
     asked: int = 0
+    newest: int = 0
+
+    def __post_init__(self):
+        self.newest = max(self.ids, default=0)
 
     def answer(self, request, provider):
         for kind, number in self.changes[self.asked] if self.asked < len(self.changes) else ():
@@ -59,7 +63,9 @@ class Server:
 
     def _change(self, kind, number):
         if kind == "insert":
-            self.ids.append(max(self.ids, default=0) + 1)
+            # Identifiers are never used again (recorded: customer 3, after its deletion).
+            self.newest += 1
+            self.ids.append(self.newest)
         elif self.ids:
             self.ids.remove(self.ids[number % len(self.ids)])
 
@@ -207,3 +213,16 @@ def test_null_operators_keep_their_own_colon(operator):
     )
     url = chargeover().url(first(chargeover(), "customers", filters=filters))
     assert dict(parse_qsl(urlsplit(url).query))["where"] == f"company:{operator}"
+
+
+@given(
+    count=st.integers(0, 300),
+    most=st.sampled_from([10, 20, 100]),
+    changes=st.lists(
+        st.lists(st.tuples(st.just("delete"), st.integers(0, 1000)), max_size=2), max_size=40
+    ),
+)
+def test_pages_that_the_server_cuts_short_hide_no_row(count, most, changes):
+    server = Server(list(range(1, count + 1)), most=most, changes=changes)
+    found = read(server, "promotions", 500)
+    assert set(server.ids) <= set(found)

@@ -15,21 +15,28 @@ if TYPE_CHECKING:
 # The server may allow fewer rows a page than it was asked for; its smallest known page is its
 # default of 10, so a shorter page is the last one, a longer one only if nothing follows.
 SMALLEST_PAGE = 10
-MOST_STEPS_BACK = 100
+# A list that shrinks or grows so often while it is read is not read in any useful sense.
+MOST_STEPS = 200
 
 Clause = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a read stands: the last identifier seen, and the offset where one is needed."""
+    """Where a read stands: the last identifier seen, and the offset where one is needed.
+
+    `first` is the list's first identifier, `size` the largest page that came, `steps` how often the
+    offset was moved without a new row.
+    """
 
     where: tuple[Clause, ...]
     expand: tuple[str, ...]
     expanding: bool = True
     last: Any = None
     offset: int = 0
-    backs: int = 0
+    first: Any = None
+    size: int = 0
+    steps: int = 0
     single: bool = False
 
 
@@ -64,25 +71,45 @@ def by_offset(
     """Page by offset where the identifier is no filter, each page overlapping the one before.
 
     The last row seen must come again, or an earlier one if it was deleted meanwhile; otherwise rows
-    moved up over the edge of the page, and the read steps back.
+    moved up over the edge of the page, and the read steps back. Raises Stalled where the pages
+    cannot be shown to be complete.
     """
     position: Position = request.position
     ids = [_identity(request, row) for row in rows]
+    size = max(position.size, len(rows))
     start = _continues(ids, position.last)
     if start is None and position.offset > 0:
-        if position.backs >= MOST_STEPS_BACK:
-            raise Stalled(f"{request}: the list changes its order while it is read")
-        back = max(0, position.offset - max(1, limit // 2))
-        return [], replace(
-            request, position=replace(position, offset=back, backs=position.backs + 1)
-        )
+        return [], _step(request, max(0, position.offset - max(1, size // 2)), size)
     fresh = rows[start or 0 :]
-    if position.offset and not fresh and len(rows) == limit and ids[0] != position.last:
-        raise Stalled(f"{request}: offset={position.offset} is not applied by the server")
-    if not fresh or (position.last is None and len(rows) < min(limit, SMALLEST_PAGE)):
-        return fresh, None
-    ahead = replace(position, last=ids[-1], offset=position.offset + len(rows) - 1)
-    return fresh, replace(request, position=ahead)
+    if fresh:
+        if position.last is None and len(rows) < min(limit, SMALLEST_PAGE):
+            return fresh, None
+        ahead = replace(
+            position,
+            first=ids[0] if position.last is None else position.first,
+            last=ids[-1],
+            offset=position.offset + len(rows) - 1,
+            size=size,
+        )
+        return fresh, replace(request, position=ahead)
+    if position.offset > 0 and ids and ids[0] == position.first:
+        # The server does not page here: fine if that was the whole list, whatever its length.
+        if len(rows) == limit:
+            raise Stalled(f"{request}: offset={position.offset} is not applied by the server")
+        return [], None
+    if len(rows) < size or len(rows) < SMALLEST_PAGE:
+        return [], None
+    # A full page of rows that are known, after a step back: the rest is ahead.
+    return [], _step(request, position.offset + len(rows) - 1, size)
+
+
+def _step(request: Request, offset: int, size: int) -> Request:
+    """Return the request at an offset which brings nothing new by itself; too many are Stalled."""
+    position: Position = request.position
+    if position.steps >= MOST_STEPS:
+        raise Stalled(f"{request}: the list changes its order while it is read")
+    moved = replace(position, offset=offset, steps=position.steps + 1, size=size)
+    return replace(request, position=moved)
 
 
 def _continues(ids: list[Any], last: Any) -> int | None:
