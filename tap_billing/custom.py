@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ROWS: Mapping[str, str] = {"chargeover": "response", "cheddar": ""}
 KINDS: Mapping[type, str] = {bool: "boolean", int: "integer", float: "number", dict: "object"}
 TYPES = ("string", "integer", "number", "boolean", "object", "array")
+# A page of ChargeOver; of Cheddar's document as much.
 INFERRED_ROWS = 500
 STEP = re.compile(r"(?!\.+$)[A-Za-z0-9_~:@.-]+", re.ASCII)
 # Cheddar writes on plain GET as well (its clients in PHP and Node do), ChargeOver has actions.

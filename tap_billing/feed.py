@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Documents that a connection test looks at for streams other than the one that it reads first.
 SAMPLE = 1000
 # So many divisions in a row without one answer are not about size any more.
 MOST_FAILURES = 16

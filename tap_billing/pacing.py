@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# Seconds between requests after a first 429, and at most after many.
 LEAST_INTERVAL = 0.1
 MOST_INTERVAL = 30.0
 # An interval shorter than this is no longer worth keeping.
 NEGLIGIBLE = 0.02
+# Each good answer shortens the interval to this part of it, and counts this much as usual.
 RECOVERY = 0.8
 SMOOTHING = 0.2
 # Answers this many times slower than the usual ones, and by at least half a second, mean a server

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# With full jitter and pauses up to a minute, about one minute of patience on average.
 TRIES = 8
 # A request that can be divided is: waiting for the same large answer again seldom helps.
 TRIES_DIVISIBLE = 2
@@ -51,8 +52,10 @@ LONGEST_WAIT = 60.0
 # Shorter ones would blank out parts of other words.
 SHORTEST_SECRET = 4
 LONGEST = 500
+# Seconds for a connection alone: a host that is not there must not cost a whole attempt.
 CONNECTING = 30.0
 CHUNK = 65536
+# Bodies up to this size stay in memory, larger ones go to a temporary file.
 IN_MEMORY = 8 * 1024 * 1024
 TOO_MANY = 429
 BROKEN_OFF = (
