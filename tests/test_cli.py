@@ -4,7 +4,6 @@ import base64
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,30 +15,12 @@ from aiohttp import web
 
 from tap_billing.cli import main
 from tap_billing.sandbox import serve
+from tests.commands import COMMAND, SAMPLE, environment, errors, tap
 from tests.support import NOW, config_of, serving
 
 PROVIDERS = ("chargeover", "cheddar")
 SECRET = "k3y-that-nobody-may-see"
 USERNAME = "someone@example.com"
-SAMPLE = {"provider": "cheddar", "sandbox": True, "sandbox_now": "2024-06-01"}
-COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "tap_billing"]
-
-
-def environment(**variables):
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TAP_BILLING_", "LOGLEVEL"))}
-    return {**kept, "PYTHONPATH": str(Path(__file__).parents[1]), **variables}
-
-
-@pytest.fixture
-def file(tmp_path):
-    """Write a file and return its path."""
-
-    def write(content, name="config.json"):
-        path = tmp_path / name
-        path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
-        return str(path)
-
-    return write
 
 
 @pytest.fixture
@@ -63,26 +44,6 @@ def command(capfd, monkeypatch):
     root.setLevel(level)
     for number, handler in kept.items():
         signal.signal(number, handler)
-
-
-def tap(*arguments, stdout=subprocess.PIPE, cwd=None, **variables):
-    """Run the command as a process of its own."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        timeout=50,
-        check=False,
-        env=environment(**variables),
-    )
-
-
-def errors(done):
-    """Return what a process logged as an error, without the log's columns."""
-    told = re.findall(r"^.*\bERROR\b[^|]*\|[^|]*\|\s*(.*)$", done.stderr, re.MULTILINE)
-    return told or done.stderr.strip().splitlines()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--about", "--format=json"]])
