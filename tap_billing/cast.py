@@ -52,7 +52,7 @@ def caster(
         for key, value in raw.items():
             convert = converters.get(key)
             if convert is None:
-                if not partial:
+                if not partial and key not in hidden:
                     extra[key] = public(value, hidden)
                     report(key, "is not declared in the schema")
             elif value is None:
@@ -225,6 +225,7 @@ def _object(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> C
             if key in converters and item is not None
             else public(item, hidden)
             for key, item in value.items()
+            if key in converters or key not in hidden
         }
 
     return convert

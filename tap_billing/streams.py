@@ -185,8 +185,12 @@ class BillingStream(Stream):
                 self.rows += 1
                 yield record
         except BillingError as error:
-            if alone:
+            if alone and self.spec.selected:
                 raise
+            if alone:
+                # A connection test reads every stream, also those that an account may not have.
+                self.log("%s; the stream is not selected by default", error, level=logging.WARNING)
+                return
             self.tap.run.fail(self, error)
             return
         if versioned:
@@ -212,6 +216,12 @@ class BillingStream(Stream):
         except (AbortedSyncFailedException, AbortedSyncPausedException):
             # A connection test has seen enough, which the SDK would log as an error.
             return
+
+    @override
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
+        # The error itself is told by whoever handles it, and says more.
+        quiet = message.startswith("An unhandled error occurred")
+        super().log(message, *args, level=logging.DEBUG if quiet else level, **kwargs)
 
     @override
     def _increment_stream_state(

@@ -9,6 +9,7 @@ import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dotenv import find_dotenv
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
@@ -68,7 +69,9 @@ class TapBilling(Tap):
         """Return the settings in environment variables and `.env`; errors in ours name them."""
         sdk: dict[str, Any] = {"properties": {}}
         cls.append_builtin_config(sdk)
-        found = parse_environment_config(sdk, cls._env_var_prefix)
+        # The SDK alone would look above its own package, not above the current directory.
+        dotenv = find_dotenv(usecwd=True) or os.devnull
+        found = parse_environment_config(sdk, cls._env_var_prefix, dotenv)
         return {**found, **environment(os.environ, cls._env_var_prefix)}
 
     def __init__(self, **options: Any) -> None:

@@ -229,7 +229,8 @@ def run(
 def catalog_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the catalog that discovery writes, as plain JSON."""
     tap = TapBilling(config=dict(config), parse_env_config=False, validate_config=False)
-    return json.loads(json.dumps(tap.catalog_dict))
+    with contextlib.closing(tap):
+        return json.loads(json.dumps(tap.catalog_dict))
 
 
 def selecting(

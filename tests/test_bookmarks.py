@@ -21,6 +21,8 @@ from tests.support import (
 
 PROVIDERS = ("chargeover", "cheddar")
 CHICAGO = ZoneInfo("America/Chicago")
+# In UTC this is in the year 10000.
+BEYOND = "9999-12-31T23:59:59-12:00"
 
 
 @pytest.fixture(autouse=True)
@@ -147,21 +149,34 @@ def test_state_of_streams_that_are_not_selected_is_kept(company):
     assert done.bookmark("customers") == first.bookmark("customers") is not None
 
 
-@pytest.mark.parametrize("value", ["yesterday", 5, "2026-13-01", ["2026-01-01"]])
+@pytest.mark.parametrize("value", ["yesterday", 5, "2026-13-01", ["2026-01-01"], BEYOND])
 def test_bookmark_that_is_no_datetime_is_one_clear_line(company, value, caplog):
     state = {"bookmarks": {"customers": {"replication_key_value": value}}}
     done = run(config_of(company), state=state)
     errors = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
-    assert done.error is not None
-    assert any("customers" in line and "bookmark" in line for line in errors)
-    assert all(len(line.splitlines()) == 1 for line in errors)
+    (line,) = errors
+    assert f"state: the bookmark {value!r} of customers is not allowed" in line
+    assert len(line.splitlines()) == 1
+    streams, *_ = line.partition(":")
+    ours = set(streams.split(", "))
+    assert "customers" in ours
+    assert str(done.error).startswith(f"incomplete: {streams};")
+    healthy = run(config_of(company)).counts
+    assert done.counts == {name: 0 if name in ours else n for name, n in healthy.items()}
+    assert sum(done.counts.values()) > 0
+    assert done.bookmark("customers") == value
 
 
-@pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"])
-def test_bookmark_at_the_edge_of_time_is_no_crash(company, value):
-    state = json.loads(json.dumps(run(config_of(company)).state))
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_bookmark_at_the_edge_of_time_is_a_bookmark(company, value):
+    first = run(config_of(company))
+    state = json.loads(json.dumps(first.state))
     for told in state["bookmarks"].values():
         if "replication_key_value" in told:
             told["replication_key_value"] = value
     done = run(config_of(company), state=state)
+    assert done.error is None
     assert done.messages[-1]["type"] == "STATE"
+    for stream, count in first.counts.items():
+        new = value > "9" and first.bookmark(stream)
+        assert done.counts[stream] == (0 if new else count), stream

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_billing.custom import resources
 from tap_billing.errors import SettingsError, Stalled
 from tap_billing.filters import clauses
 from tap_billing.spec import Scope
@@ -167,6 +168,16 @@ def test_identifiers_as_text_are_ordered_as_numbers():
     ]
 
 
+def test_server_that_ignores_the_offset_of_the_smallest_page_is_stalled():
+    """A page of one row is asked for as two, because pages overlap."""
+    provider = chargeover(1)
+    answer = rows(*({"coupon_id": number} for number in range(1, 3)))
+    page = provider.decode(first(provider, "promotions"), answer)
+    assert len(list(page.documents)) == 2
+    with pytest.raises(Stalled, match="offset=1 is not applied"):
+        provider.decode(page.following, answer)
+
+
 def test_list_that_never_settles_is_stalled_not_endless():
     def turns():
         request = first(provider, "promotions")
@@ -178,6 +189,42 @@ def test_list_that_never_settles_is_stalled_not_endless():
     provider = chargeover(10)
     with pytest.raises(Stalled, match="changes its order"):
         turns()
+
+
+def read_repeating(keys, told, page_size):
+    """Read a list in which rows repeat, as a custom stream with these primary keys."""
+    provider = chargeover(page_size)
+    given = {"name": "log", "path": "_log", "primary_keys": keys}
+    (resource,), _ = resources("chargeover", [given], [])
+    request, found = provider.plan(resource, Scope())[0], []
+    for _ in range(MOST_REQUESTS):
+        asked = dict(parse_qsl(urlsplit(provider.url(request)).query))
+        offset, limit = int(asked["offset"]), int(asked["limit"])
+        page = provider.decode(request, rows(*told[offset : offset + limit]))
+        found += page.documents
+        if not page.following:
+            return found
+        request = page.following
+    pytest.fail("paging does not end")
+
+
+@given(numbers=st.lists(st.integers(0, 3), max_size=60), page_size=SIZES)
+def test_rows_that_repeat_without_a_key_are_all_delivered(numbers, page_size):
+    told = [{"a": number} for number in numbers]
+    assert read_repeating([], told, page_size) == told
+
+
+@given(numbers=st.lists(st.integers(0, 3), max_size=60), page_size=SIZES)
+def test_rows_that_share_a_key_are_all_delivered(numbers, page_size):
+    told = [{"customer_id": number, "row": row} for row, number in enumerate(sorted(numbers))]
+    assert read_repeating(["customer_id"], told, page_size) == told
+
+
+@pytest.mark.parametrize("keys", [[], ["customer_id"], ["customer_id", "what"]])
+@pytest.mark.parametrize("page_size", [10, 11, 20])
+def test_log_of_a_hundred_rows_is_delivered_whole(keys, page_size):
+    told = [{"customer_id": number // 7, "what": "x"} for number in range(100)]
+    assert read_repeating(keys, told, page_size) == told
 
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

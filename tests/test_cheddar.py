@@ -234,6 +234,28 @@ def test_answer_that_is_not_the_document_is_garbled_never_empty(body):
         told(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<customers>some text</customers>", "no <customer> in the answer, but text"),
+        ("<customers>\n <!-- x --> some text\n</customers>", "but text"),
+        (
+            "<customers><errors><error code='500'>broken off</error></errors></customers>",
+            "no <customer> in the answer, but <errors> broken off",
+        ),
+        ("<customers><customer>text</customer></customers>", "<customer> holds text only"),
+    ],
+)
+def test_answer_that_only_looks_empty_is_garbled(body, words):
+    with pytest.raises(Garbled, match=words):
+        told(body)
+
+
+def test_empty_element_is_a_document_without_its_key():
+    (document,) = told("<customers><customer/></customers>")
+    assert "id" not in document
+
+
 def test_nesting_beyond_reason_is_garbled():
     body = "<customers><customer id='1'>" + "<a>" * 5000 + "</a>" * 5000 + "</customer></customers>"
     with pytest.raises(Garbled):

@@ -94,12 +94,13 @@ def test_member_that_holds_text_is_kept():
     assert "text" in leaves(found)
 
 
-def test_embedded_errors_are_no_customers():
+def test_embedded_errors_are_no_customers_and_told(caplog):
     body = (
         "<customers><errors><error code='422'>declined</error></errors>"
         "<customer id='1'/></customers>"
     )
     assert [each["id"] for each in read(body)] == ["1"]
+    assert "beside <customer>: <errors> declined" in caplog.text
 
 
 def test_every_document_names_its_product():

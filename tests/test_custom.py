@@ -103,6 +103,22 @@ def test_name_that_is_taken_is_refused(names):
         resources("chargeover", given_rows, ["customers"])
 
 
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("plans/get", "/plans/get/productCode/SAMPLE"),
+        ("plans/get/code/PRO", "/plans/get/code/PRO/productCode/SAMPLE"),
+        ("plans/get/productCode/SAMPLE", "/plans/get/productCode/SAMPLE"),
+        ("plans/get/productCode/OTHER", "/plans/get/productCode/OTHER"),
+        ("plans/get/productcode/SAMPLE", "/plans/get/productcode/SAMPLE"),
+        ("plans/get/productId/7", "/plans/get/productId/7"),
+    ],
+)
+def test_cheddars_path_names_its_product_once(path, asked):
+    request = request_of("cheddar", made("cheddar", path=path)[0])
+    assert PROVIDERS["cheddar"].url(request) == asked
+
+
 def test_cheddar_needs_to_know_where_the_records_are():
     with pytest.raises(SettingsError, match=r"custom_streams\[0\]\.records_path: missing"):
         made("cheddar", records_path="")

@@ -155,6 +155,7 @@ def test_failure_comes_at_its_place_and_to_every_stream(loop, error):
     with contextlib.closing(feed):
         got = []
         for name in ("invoices", "invoice_line_items", "invoices"):
+            feed.start()  # as every stream of the run does for every resource
             with pytest.raises(type(error)):
                 got.extend(row for _, row in feed.records(name))
     assert [row["invoice_id"] for row in got] == [1]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import subprocess
 import sys
 
-from tap_billing.progress import line
+import pytest
+
+from tap_billing.progress import Progress, line
 
 SAMPLE = {"provider": "cheddar", "sandbox": True, "sandbox_now": "2024-06-01T00:00:00Z"}
 
@@ -23,6 +26,37 @@ def test_line_tells_what_a_run_waits_for():
         line(("plans", 0, 1, 12.4), 0.1)
         == "plans: 0 rows, 1 request, waiting 12 s for the rate limit"
     )
+
+
+@pytest.fixture
+def gone():
+    """Open a terminal whose other side is closed already."""
+    ours, theirs = pty.openpty()
+    terminal = os.fdopen(theirs, "w")
+    os.close(ours)
+    yield terminal
+    with contextlib.suppress(OSError):
+        terminal.close()
+
+
+def test_terminal_that_is_gone_keeps_progress_quiet(gone):
+    with pytest.raises(OSError, match="Input/output error"):
+        os.write(gone.fileno(), b"x")
+    counts = ("plans", 1, 1, 0.0)
+    progress = Progress(gone, lambda: counts)
+    progress._show()
+    progress.ended(counts)
+    progress.ended(("customers", 5, 2, 0.0))
+    progress.close()
+
+
+def test_terminal_that_was_closed_keeps_progress_quiet(gone):
+    with contextlib.suppress(OSError):
+        gone.close()
+    progress = Progress(gone, lambda: ("plans", 1, 1, 0.0))
+    progress._show()
+    progress.ended(("plans", 1, 1, 0.0))
+    progress.close()
 
 
 def on_a_terminal(tmp_path, **environment):
@@ -60,3 +94,29 @@ def test_terminal_shows_the_log_when_asked_to(tmp_path):
     shown, code = on_a_terminal(tmp_path, LOGLEVEL="INFO")
     assert code == 0
     assert "Beginning sync of 'plans'" in shown
+
+
+def test_terminal_that_goes_away_does_not_end_the_run(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(SAMPLE))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tap_billing", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        # The first stream has ended, the others follow.
+        assert os.read(ours, 1)
+        os.close(ours)
+        out, _ = process.communicate(timeout=50)
+    messages = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 0
+    assert messages[-1]["type"] == "STATE"
+    assert {each["stream"] for each in messages if each["type"] == "RECORD"} >= {
+        "customers",
+        "invoices",
+        "plans",
+        "transactions",
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -51,11 +52,23 @@ def test_many_records_are_kept_on_disk_and_come_back():
     assert [record["id"] for _, record in spool.replay()] == list(range(5000))
 
 
-def test_spool_may_be_closed_at_any_time_and_twice():
+@pytest.mark.parametrize("rows", [0, 1, 5000])
+def test_spool_closed_at_any_time_and_twice_gives_its_file_back(monkeypatch, rows):
+    made = []
+
+    def temporary():
+        made.append(temporary_file())
+        return made[-1]
+
+    temporary_file = tempfile.TemporaryFile
+    monkeypatch.setattr("tap_billing.spool.tempfile.TemporaryFile", temporary)
     spool = Spool()
-    spool.append(AT, [{"x": 1}])
-    spool.close()
-    spool.close()
+    for number in range(rows):
+        spool.append(AT, [{"x": number}])
+    assert [file.closed for file in made] == [False]
+    for _ in range(2):
+        spool.close()
+        assert [file.closed for file in made] == [True]
 
 
 def test_replay_that_is_left_early_is_closed_without_complaint():

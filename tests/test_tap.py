@@ -171,10 +171,11 @@ def test_wrong_settings_are_refused_before_anything_is_opened(config):
     assert len(str(refused.value).splitlines()) == 1
 
 
-def test_custom_stream_is_read_with_columns_from_its_first_page():
+@pytest.mark.parametrize("path", ["plans/get", "plans/get/productCode/SAMPLE"])
+def test_custom_stream_is_read_with_columns_from_its_first_page(path):
     wanted = {
         "name": "tariffs",
-        "path": "plans/get/productCode/SAMPLE",
+        "path": path,
         "records_path": "plans.plan",
         "primary_keys": ["id"],
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,12 @@ from hypothesis import strategies as st
 
 from tap_billing import pacing
 from tap_billing.errors import RateLimited, Retry
-from tap_billing.transport import LONGEST_WAIT, Limits, _waits, http_date, retry_after
+from tap_billing.headers import http_date, retry_after
+from tap_billing.transport import TRIES, Limits
 from tests.answers import KINDS, answer, failing, page
-from tests.support import REQUESTS, fetch, served, transport, without_authorities
+from tests.support import REQUESTS, fetch, ids, served, transport, without_authorities
+
+PAST = "Sat, 31 Jan 2026 23:59:00 GMT"
 
 
 @pytest.fixture(autouse=True)
@@ -70,35 +74,65 @@ def test_wish_beyond_all_patience_ends_the_request_and_those_behind_it(kind):
 
     async def go():
         async with served(handler) as url, transport(url, kind) as client:
-            for _ in range(2):
-                with pytest.raises(RateLimited):
+            for words in ("HTTP 429", "the server asked for a pause of 86400 s"):
+                with pytest.raises(RateLimited, match=words):
                     await asyncio.wait_for(client.get(REQUESTS[kind]), 2)
 
     asyncio.run(go())
-    assert seen["requests"] <= 2
+    assert seen["requests"] == 1
 
 
-def test_burst_of_refusals_slows_down_once(monkeypatch):
-    monkeypatch.setattr(pacing, "LEAST_INTERVAL", 0.01)
+def test_burst_of_refusals_slows_down_once():
+    """Whoever was on the way before the first refusal tells nothing new."""
     seen = Counter()
-
-    async def handler(_):
-        seen["requests"] += 1
-        if seen["requests"] <= 8:
-            await asyncio.sleep(0.02)
-            return web.Response(status=429)
-        return answer("chargeover")
+    intervals = []
 
     async def go():
+        together = asyncio.Barrier(8)
+
+        async def handler(_):
+            seen["requests"] += 1
+            if seen["requests"] <= 8:
+                await together.wait()
+                return web.Response(status=429)
+            intervals.append(client.traffic.pacing.interval)
+            return answer("chargeover")
+
         async with (
             served(handler) as url,
             transport(url, limits=Limits(5, 8, None, 0.0001)) as client,
         ):
             await asyncio.gather(*(client.get(REQUESTS["chargeover"]) for _ in range(8)))
 
-    began = time.monotonic()
     asyncio.run(go())
-    assert time.monotonic() - began < 1.5
+    assert len(intervals) == 8
+    assert max(intervals) <= pacing.LEAST_INTERVAL
+
+
+def test_wait_for_a_rate_limit_is_told_and_counts_down():
+    async def go():
+        refused = asyncio.Event()
+
+        async def handler(_):
+            refused.set()
+            return web.Response(status=429, headers={"Retry-After": "60"})
+
+        async with served(handler) as url, transport(url) as client:
+            told = [client.traffic.waiting]
+            asking = asyncio.create_task(client.get(REQUESTS["chargeover"]))
+            await refused.wait()
+            while not client.traffic.waiting:
+                await asyncio.wait([asking], timeout=0.001)
+            for _ in range(3):
+                told.append(client.traffic.waiting)
+                await asyncio.wait([asking], timeout=0.01)
+            asking.cancel()
+            await asyncio.wait([asking])
+            return told
+
+    before, *during = asyncio.run(go())
+    assert before == 0
+    assert 60 >= during[0] > during[1] > during[2] > 0
 
 
 @pytest.mark.parametrize(
@@ -177,9 +211,33 @@ def test_requests_per_second_are_a_ceiling():
     assert moments[-1] - moments[1] >= 8 / 50
 
 
-def test_waits_grow_and_stay_bounded():
-    waits = _waits(1.0)
-    next(waits)
-    told = [waits.send(Retry("again")) for _ in range(20)]
-    assert all(0 <= wait <= min(2**n, LONGEST_WAIT) for n, wait in enumerate(told))
-    assert waits.send(Retry("again", retry_after=7)) == 7
+def test_requests_per_second_of_the_user_fail_nothing_however_long_the_line(monkeypatch):
+    """Standing in line is no time that the server takes."""
+    monkeypatch.setattr("tap_billing.transport.LONGEST_WAIT", 0.0)
+    limits = Limits(0.2, 8, 5)
+    assert limits.total < 6 / 5
+
+    async def handler(_):
+        return answer("chargeover")
+
+    async def go():
+        async with served(handler) as url, transport(url, limits=limits) as client:
+            pages = await asyncio.gather(*(client.get(REQUESTS["chargeover"]) for _ in range(7)))
+            return [ids(page) for page in pages]
+
+    assert asyncio.run(go()) == [["1"]] * 7
+
+
+@pytest.mark.parametrize("kind", ["chargeover", "cheddar"])
+@pytest.mark.parametrize("wish", [{}, {"Retry_After": "0"}, {"Retry_After": PAST}], ids=str)
+@pytest.mark.parametrize("status", [429, 503])
+def test_waits_grow_and_stay_bounded(kind, wish, status, monkeypatch, caplog):
+    """A server that wishes for no pause gets the usual one: the attempts must last."""
+    monkeypatch.setattr("tap_billing.transport.LONGEST_WAIT", 0.004)
+    monkeypatch.setattr("random.uniform", lambda _, high: high)
+    caplog.set_level(logging.INFO)
+    handler, _ = failing(kind, 1000, page(status, **wish))
+    with pytest.raises(Retry, match=f"HTTP {status}"):
+        fetch(handler, kind, Limits(5, 4, first_wait=0.001))
+    waits = [each.args[1] for each in caplog.records if "next attempt in" in each.msg]
+    assert waits == [0.001, 0.002, *[0.004] * (TRIES - 3)]

@@ -37,6 +37,33 @@ def test_only_get_is_sent_with_credentials_and_no_body(kind):
     assert requests == [("GET", login, b"")] * 2
 
 
+@pytest.fixture(params=["machine 127.0.0.1", "default"])
+def netrc(request, monkeypatch, tmp_path):
+    """Let the environment know another login for the host, as company machines do."""
+    path = tmp_path / "netrc"
+    path.write_text(f"{request.param} login somebody password else\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+
+
+@pytest.mark.usefixtures("netrc")
+@pytest.mark.parametrize("kind", KINDS)
+def test_netrc_entry_for_the_host_changes_nothing(kind):
+    logins = []
+
+    async def handler(request):
+        logins.append(request.headers.getall("Authorization"))
+        return answer(kind)
+
+    assert fetch(handler, kind) == ["1"]
+    assert logins == [[LOGIN]]
+
+
+@pytest.mark.usefixtures("netrc")
+def test_redirect_to_another_port_does_not_get_our_credentials_beside_netrc():
+    assert LOGIN not in redirected(302)
+
+
 @pytest.mark.parametrize("base", ["", "/", "/gateway/billing", "/gateway/billing/"])
 def test_base_path_is_kept(base):
     seen = []
@@ -69,12 +96,13 @@ def test_connections_are_used_again():
     assert len(peers) == 1
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_to_another_origin_does_not_get_the_credentials(status):
+def redirected(status):
+    """Return the logins that a server on another port gets by a redirect."""
     got = []
 
     async def elsewhere(request):
-        got.append((request.method, request.headers.get("Authorization")))
+        assert request.method == "GET"
+        got.append(request.headers.get("Authorization"))
         return answer("chargeover")
 
     async def go():
@@ -87,7 +115,12 @@ def test_redirect_to_another_origin_does_not_get_the_credentials(status):
                 return ids(await client.get(REQUESTS["chargeover"]))
 
     assert asyncio.run(go()) == ["1"]
-    assert got == [("GET", None)]
+    return got
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect_to_another_port_does_not_get_the_credentials(status):
+    assert redirected(status) == [None]
 
 
 def test_redirect_within_the_origin_keeps_the_credentials():
@@ -111,6 +144,23 @@ def test_redirect_that_leads_nowhere_is_one_clear_line(location):
     assert len(line.splitlines()) == 1
     assert line.startswith("GET /customer: ")
     assert "limit=500" not in line
+
+
+@pytest.mark.parametrize(
+    ("location", "requests"), [("/customer", 11), ("ftp://elsewhere/", 1), ("http://[", 1)]
+)
+def test_redirect_that_leads_nowhere_is_followed_once_and_blamed_on_api_url(location, requests):
+    asked = []
+
+    async def handler(request):
+        asked.append(request.path)
+        return web.Response(status=302, headers={"Location": location})
+
+    with pytest.raises(Refused, match="redirected to nowhere; check api_url") as stopped:
+        fetch(handler)
+    assert "is no URL" not in str(stopped.value)
+    # A redirect in a circle is followed ten times by the client itself.
+    assert len(asked) <= requests
 
 
 @pytest.mark.parametrize("bypass", [False, True])

@@ -6,6 +6,7 @@ Facts come from developer.chargeover.com and from recorded bodies in tests/sampl
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 logger = logging.getLogger(__name__)
+
+# The escape of a NUL character, unless its backslash is escaped itself.
+NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class ChargeOver:
         offset = () if resource.keyset else (("offset", str(position.offset)),)
         return [
             *([("where", clauses)] if clauses else []),
-            *([("order", f"{resource.id}:ASC")] if resource.id else []),
+            *([("order", f"{resource.id}:ASC")] if resource.id and position.ordering else []),
             *(
                 [("expand", ",".join(position.expand))]
                 if position.expanding and position.expand
@@ -102,14 +106,17 @@ class ChargeOver:
         ]
 
     def simplify(self, request: Request) -> Request | None:
-        """Return the request without `expand`, which is documented for packages and invoices only.
+        """Return the request without `expand`, or without an order that paging can do without.
 
-        What it leaves out is then read row by row; None if nothing was to be expanded.
+        `expand` is documented for packages and invoices only: what it leaves out is read row by
+        row. Some objects' identifiers are inferred: a list overlaps its pages without an order too.
         """
         position: Position = request.position
-        if not (position.expand and position.expanding):
-            return None
-        return replace(request, position=replace(position, expanding=False))
+        if position.expand and position.expanding:
+            return replace(request, position=replace(position, expanding=False))
+        if position.ordering and request.resource.id and not request.resource.keyset:
+            return replace(request, position=replace(position, ordering=False))
+        return None
 
     def halve(self, request: Request) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a page is small already."""
@@ -171,6 +178,9 @@ def rows_of(request: Request, reply: Reply) -> list[Document]:
 
 def _envelope(request: Request, reply: Reply) -> dict[str, Any]:
     body = reply.body if isinstance(reply.body, bytes) else reply.body.read()
+    if b"\\u0000" in body:
+        body, count = NUL.subn(rb"\1", body)
+        logger.warning("%s: %d NUL characters left out: databases cannot hold them", request, count)
     try:
         envelope = decode(body)
     except (ValueError, RecursionError):

@@ -32,6 +32,7 @@ class Position:
     where: tuple[Clause, ...]
     expand: tuple[str, ...]
     expanding: bool = True
+    ordering: bool = True
     last: Any = None
     offset: int = 0
     first: Any = None
