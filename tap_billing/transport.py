@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import random
 import ssl
 import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import aiohttp
-import backoff
 from yarl import URL
 
 from tap_billing.errors import (
@@ -24,7 +20,6 @@ from tap_billing.errors import (
     ERRORS_FROM,
     BillingError,
     BrokenOff,
-    LocalError,
     Overload,
     RateLimited,
     Refused,
@@ -34,21 +29,16 @@ from tap_billing.errors import (
 )
 from tap_billing.headers import http_date, retry_after
 from tap_billing.pacing import Pacing
+from tap_billing.retries import LONGEST_WAIT, persistent
 from tap_billing.spec import Page, Reply
 from tap_billing.spool import on_disk
+from tap_billing.tls import trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-
     from tap_billing.spec import Provider, Request
 
 logger = logging.getLogger(__name__)
 
-# With full jitter and pauses up to a minute, about one minute of patience on average.
-TRIES = 8
-# A request that can be divided is: waiting for the same large answer again seldom helps.
-TRIES_DIVISIBLE = 2
-LONGEST_WAIT = 60.0
 # Shorter ones would blank out parts of other words.
 SHORTEST_SECRET = 4
 LONGEST = 500
@@ -119,27 +109,9 @@ class Transport:
         when the request failed and can be divided.
         """
         divisible = bool(self.provider.halve(request))
-        heavy: list[Exception] = []
-
-        def hopeless(error: Exception) -> bool:
-            wish = getattr(error, "retry_after", None)
-            if wish is not None and wish > self._limits.total:
-                return True
-            if not (divisible and isinstance(error, Retry) and error.heavy):
-                return False
-            heavy.append(error)
-            return isinstance(error, TimedOut) or len(heavy) >= TRIES_DIVISIBLE
-
-        attempt = backoff.on_exception(
-            _waits,
-            Retry,
-            first=self._limits.first_wait,
-            max_tries=TRIES,
-            jitter=None,
-            giveup=hopeless,
-            on_backoff=_announce,
-            logger=None,
-        )(self._attempt)
+        attempt = persistent(
+            self._attempt, self._limits.first_wait, self._limits.total, divisible=divisible
+        )
         async with self._slots:
             try:
                 async with asyncio.timeout(self._limits.total) as deadline:
@@ -244,7 +216,7 @@ class Transport:
                 trust_env=self._limits.proxies,
                 timeout=aiohttp.ClientTimeout(self._limits.attempt, sock_connect=CONNECTING),
                 connector=aiohttp.TCPConnector(
-                    limit=self._limits.concurrency, ttl_dns_cache=300, ssl=_trusted()
+                    limit=self._limits.concurrency, ttl_dns_cache=300, ssl=trusted()
                 ),
                 headers={"Accept-Encoding": "gzip, deflate", "User-Agent": "tap-billing"},
                 middlewares=(self._authorize,),
@@ -266,38 +238,6 @@ class Transport:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-def _trusted() -> ssl.SSLContext:
-    """Trust the system's authorities (SSL_CERT_FILE, SSL_CERT_DIR) and those of other tools."""
-    context = ssl.create_default_context()
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        path = os.environ.get(name)
-        if path:
-            try:
-                context.load_verify_locations(
-                    **{"capath" if Path(path).is_dir() else "cafile": path}
-                )
-            except OSError as error:
-                raise LocalError(f"{name} names {path}, which cannot be read: {error}") from None
-    return context
-
-
-def _waits(first: float) -> Generator[float, Exception | None, None]:
-    """Yield the pause before each further attempt: the server's wish, or full jitter."""
-    error = yield 0.0
-    longest = first
-    while True:
-        wish = getattr(error, "retry_after", None)
-        pause = random.uniform(0, longest)  # noqa: S311 - no secret
-        # A wish for no pause at all would use up every attempt in a moment.
-        error = yield wish if wish and wish >= first else max(pause, wish or 0.0)
-        longest = min(2 * longest, LONGEST_WAIT)
-
-
-def _announce(details: Mapping[str, Any]) -> None:
-    level = logging.INFO if isinstance(details["exception"], RateLimited) else logging.WARNING
-    logger.log(level, "%s; next attempt in %.1f s", details["exception"], details["wait"])
 
 
 def _cause(error: BaseException) -> str:

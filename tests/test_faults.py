@@ -74,7 +74,7 @@ def test_all_faults_together_cost_no_row(provider):
 @pytest.mark.parametrize("name", LASTING)
 def test_lasting_fault_is_one_line_a_resource_and_no_row(provider, name, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("tap_billing.transport.TRIES", 2)
+    monkeypatch.setattr("tap_billing.retries.TRIES", 2)
     patience = {"request_timeout": 0.1} if name == "hang" else {}
     with company(provider, faults={name: 1}) as sandbox:
         config = config_of(sandbox, **patience)

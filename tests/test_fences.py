@@ -15,7 +15,8 @@ ROWS = (
     {"cut", "cast", "progress"},
     {"codec", "horizon"},
     {"schemas", "spool", "settings", "writer", "providers.*"},
-    {"checks", "filters", "transport"},
+    {"checks", "filters", "retries", "tls"},
+    {"transport"},
     {"custom", "feed"},
     {"session", "streams"},
     {"run"},
@@ -25,7 +26,7 @@ ROWS = (
 # An outside package -> the only modules that may know it.
 KEEPERS = {
     "aiohttp": {"transport", "sandbox"},
-    "backoff": {"transport"},
+    "backoff": {"retries"},
     "requests": set(),
     "singer_sdk": {"tap", "streams", "writer"},
     "sqlite3": set(),

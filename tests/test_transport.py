@@ -23,7 +23,8 @@ from tap_billing.errors import (
     Unreachable,
     advised,
 )
-from tap_billing.transport import TRIES, Limits
+from tap_billing.retries import TRIES
+from tap_billing.transport import Limits
 from tests.answers import KINDS, PASSING, answer, failing, page
 from tests.support import REQUESTS, fetch, good, raw, served, transport, without_authorities
 

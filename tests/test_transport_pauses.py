@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tap_billing import pacing
 from tap_billing.errors import RateLimited, Retry
 from tap_billing.headers import http_date, retry_after
-from tap_billing.transport import TRIES, Limits
+from tap_billing.retries import TRIES
+from tap_billing.transport import Limits
 from tests.answers import KINDS, answer, failing, page
 from tests.support import REQUESTS, fetch, ids, served, transport, without_authorities
 
@@ -233,7 +234,7 @@ def test_requests_per_second_of_the_user_fail_nothing_however_long_the_line(monk
 @pytest.mark.parametrize("status", [429, 503])
 def test_waits_grow_and_stay_bounded(kind, wish, status, monkeypatch, caplog):
     """A server that wishes for no pause gets the usual one: the attempts must last."""
-    monkeypatch.setattr("tap_billing.transport.LONGEST_WAIT", 0.004)
+    monkeypatch.setattr("tap_billing.retries.LONGEST_WAIT", 0.004)
     monkeypatch.setattr("random.uniform", lambda _, high: high)
     caplog.set_level(logging.INFO)
     handler, _ = failing(kind, 1000, page(status, **wish))
