@@ -1,4 +1,4 @@
-"""Fixtures of all tests: the caller's environment stays outside."""
+"""Fixtures of all tests: sample companies, and the caller's environment stays outside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 import os
 
 import pytest
+
+from tap_billing.sandbox import serve
+from tests.support import NOW, config_of, run
 
 OURS = ("TAP_BILLING_", "TARGET_", "MELTANO_")
 
@@ -28,3 +31,40 @@ def file(tmp_path):
         return str(path)
 
     return write
+
+
+@pytest.fixture(params=["chargeover", "cheddar"])
+def provider(request):
+    return request.param
+
+
+@pytest.fixture
+def company(provider):
+    with serve(provider, customers=40, now=NOW) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def standing():
+    """Serve both companies to tests that change nothing and look at no requests."""
+    with (
+        serve("chargeover", customers=40, now=NOW) as one,
+        serve("cheddar", customers=40, now=NOW) as two,
+    ):
+        yield {"chargeover": one, "cheddar": two}
+
+
+@pytest.fixture(scope="module")
+def full(standing):
+    """Return a first run of each provider."""
+    return {name: run(config_of(sandbox)) for name, sandbox in standing.items()}
+
+
+@pytest.fixture(scope="module")
+def companies():
+    """Serve both companies to the tests of one module."""
+    with (
+        serve("chargeover", customers=30, now=NOW) as one,
+        serve("cheddar", customers=30, now=NOW) as two,
+    ):
+        yield {"chargeover": one, "cheddar": two}

@@ -9,10 +9,9 @@ import pytest
 from tap_billing import schemas
 from tap_billing.cast import secrets
 from tap_billing.errors import BillingError
-from tap_billing.sandbox import serve
 from tap_billing.tap import TapBilling
 from tests.bodies import STREAM_IDS, STREAMS, cheddar, documents, first, reply, samples
-from tests.support import NOW, catalog_of, config_of, run, selecting, without_authorities
+from tests.support import catalog_of, config_of, run, selecting, without_authorities
 
 SECRET = "S3CRET"
 PROVIDERS = ("chargeover", "cheddar")
@@ -141,15 +140,6 @@ def test_secret_where_no_schema_expects_it_is_left_out(stream):
     made = recorded(stream, lambda each: {**each, **dict.fromkeys(names, SECRET)})
     assert made
     assert SECRET not in repr(made)
-
-
-@pytest.fixture(scope="module")
-def companies():
-    with (
-        serve("chargeover", customers=30, now=NOW) as one,
-        serve("cheddar", customers=30, now=NOW) as two,
-    ):
-        yield {"chargeover": one, "cheddar": two}
 
 
 @pytest.fixture(scope="module")

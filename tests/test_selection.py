@@ -7,10 +7,8 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import web
 
-from tap_billing.sandbox import serve
 from tests.support import (
     ENVELOPE,
-    NOW,
     catalog_of,
     config_of,
     paths,
@@ -64,15 +62,6 @@ EXPANDED = {
 def plain(monkeypatch):
     """Talk plain HTTP only."""
     without_authorities(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def companies():
-    with (
-        serve("chargeover", customers=30, now=NOW) as one,
-        serve("cheddar", customers=30, now=NOW) as two,
-    ):
-        yield {"chargeover": one, "cheddar": two}
 
 
 def asked(sandbox, streams, **settings):

@@ -33,33 +33,6 @@ def plain(monkeypatch):
     without_authorities(monkeypatch)
 
 
-@pytest.fixture(params=PROVIDERS)
-def provider(request):
-    return request.param
-
-
-@pytest.fixture
-def company(provider):
-    with serve(provider, customers=40, now=NOW) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def standing():
-    """Serve both companies to tests that change nothing and look at no requests."""
-    with (
-        serve("chargeover", customers=40, now=NOW) as one,
-        serve("cheddar", customers=40, now=NOW) as two,
-    ):
-        yield {"chargeover": one, "cheddar": two}
-
-
-@pytest.fixture(scope="module")
-def full(standing):
-    """Return a first run of each provider."""
-    return {name: run(config_of(sandbox)) for name, sandbox in standing.items()}
-
-
 def findable(done, stream):
     """Return the keys of the rows that the provider's own filters can find in a later run.
 
