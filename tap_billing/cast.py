@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from tap_billing.spec import Record
 
     Convert = Callable[[Any], Any]
+
+    class Cast(Protocol):
+        """From a raw record, and what else is to be kept of it, to a conforming one."""
+
+        def __call__(self, raw: Record, kept: Record | None = None) -> Record:
+            """Return the conforming record."""
+
 
 EXTRA = "extra_fields"
 BOOLEANS = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
@@ -32,12 +39,13 @@ def caster(
     *,
     partial: bool = False,
     report: Callable[[str, str], None],
-) -> Callable[[Record], Record]:
+) -> Cast:
     """Return the function that makes a new, conforming record of a raw one.
 
     `zone` is the IANA name of the zone that naive datetimes are in; results are UTC. A key that the
     schema does not declare and a value that cannot be cast go into `extra_fields`, unchanged, and
-    to `report(key, reason)`; a `partial` record's undeclared keys are left out instead.
+    to `report(key, reason)`; a `partial` record's undeclared keys are left out instead. What is
+    given to the function as `kept` goes into `extra_fields` as well.
     """
     hidden = secrets(schema)
     properties = schema["properties"]
@@ -46,9 +54,9 @@ def caster(
     is_flat = bool(properties.get(EXTRA, {}).get(JSON))
     nested = {k: p["properties"] for k, p in properties.items() if is_flat and p.get("properties")}
 
-    def cast(raw: Record) -> Record:
+    def cast(raw: Record, kept: Record | None = None) -> Record:
         record: Record = {}
-        extra: Record = {}
+        extra: Record = public(kept, hidden) if kept else {}
         for key, value in raw.items():
             convert = converters.get(key)
             if convert is None:

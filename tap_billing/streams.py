@@ -10,7 +10,7 @@ from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedE
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from typing_extensions import override
 
-from tap_billing.cast import EXTRA, caster, moment, public, render, secrets
+from tap_billing.cast import EXTRA, caster, moment, render
 from tap_billing.cut import cutter
 from tap_billing.errors import BillingError, Garbled, SettingsError
 
@@ -117,7 +117,8 @@ class BillingStream(Stream):
         def cut(document: Document) -> Iterator[Record]:
             known = set()
             for raw in records(document):
-                record = cast({k: v for k, v in raw.items() if k not in hidden} if hidden else raw)
+                shown = {k: v for k, v in raw.items() if k not in hidden} if hidden else raw
+                record = cast(shown, _keyless(raw, children))
                 identity = tuple(record.get(key) for key in self.spec.keys)
                 if any(key in EMPTY for key in identity):
                     if not self.spec.path:
@@ -128,7 +129,6 @@ class BillingStream(Stream):
                 if identity in known:
                     warn(str(identity), "is the key of two rows of one document")
                 known.add(identity)
-                self._keep(raw, record, children)
                 yield record
 
         return cut
@@ -141,20 +141,6 @@ class BillingStream(Stream):
             for key in self.shape.schema["properties"]
             if key not in known or not self.mask["properties", key]
         } - set(self.spec.keys)
-
-    def _keep(self, raw: Record, record: Record, children: Iterable[StreamSpec]) -> None:
-        """Leave children without a key with their parent: they cannot be rows of their own."""
-        for child in children:
-            own = [key for key in child.keys if key not in child.lift]
-            items = raw.get(child.path[-1]) if child.path and own else None
-            keyless = [
-                item
-                for item in (items if isinstance(items, list) else ())
-                if isinstance(item, dict) and any(item.get(key) in EMPTY for key in own)
-            ]
-            if keyless:
-                kept = public(keyless, secrets(self.shape.casting))
-                record.setdefault(EXTRA, {})[child.path[-1]] = kept
 
     def _warner(self) -> Callable[[str, str], None]:
         """Return a function that logs a reason once for each key."""
@@ -239,6 +225,22 @@ class BillingStream(Stream):
     def log_sync_costs(self) -> None:
         super().log_sync_costs()
         self.tap.ended(self)
+
+
+def _keyless(raw: Record, children: Iterable[StreamSpec]) -> Record:
+    """Return the children without a key: they cannot be rows of their own."""
+    found = {}
+    for child in children:
+        own = [key for key in child.keys if key not in child.lift]
+        items = raw.get(child.path[-1]) if child.path and own else None
+        keyless = [
+            item
+            for item in (items if isinstance(items, list) else ())
+            if isinstance(item, dict) and any(item.get(key) in EMPTY for key in own)
+        ]
+        if keyless:
+            found[child.path[-1]] = keyless
+    return found
 
 
 def effective_since(streams: Iterable[BillingStream]) -> datetime | None:

@@ -45,3 +45,10 @@ def test_odd_values_survive_as_text(value):
 def test_schema_has_no_keyword_of_ours_when_flattened():
     shape, _ = cast("chargeover", "plans", {"item_id": 1})
     assert "x-" not in json.dumps(shape.schema)
+
+
+def test_child_without_a_key_is_kept_as_text_beside_the_rest():
+    shape = load("chargeover", "invoices", decimals="number", flat=True)
+    convert = caster(shape.casting, "UTC", report=lambda *_: None)
+    record = convert({"invoice_id": 1, "new": 2}, {"line_items": [{"item_id": 3}]})
+    assert json.loads(record["extra_fields"]) == {"new": 2, "line_items": [{"item_id": 3}]}
