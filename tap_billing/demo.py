@@ -43,7 +43,7 @@ SUMS = {
     "cheddar": {
         "charges, eachAmount x quantity": "select '', "
         "cast(sum(eachamount * quantity) as decimal(18, 2)) from cheddar.charges",
-        "transactions, amount": "select 'USD', cast(sum(amount) as decimal(18, 2)) "
+        "transactions, amount": "select '', cast(sum(amount) as decimal(18, 2)) "
         "from cheddar.transactions where response = 'approved'",
     },
 }
