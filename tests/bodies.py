@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,34 @@ def samples(provider: str, pattern: str) -> list[Path]:
     found = sorted((SAMPLES / provider).glob(pattern))
     assert found, f"no samples {provider}/{pattern}"
     return found
+
+
+RECORDED = {
+    "chargeover": [
+        path
+        for path in samples("chargeover", "*.json")
+        if not path.name.startswith(("write_", "webhook_", "error_"))
+    ],
+    "cheddar": [
+        path
+        for path in samples("cheddar", "*.xml")
+        if path.name.split("_")[0] in ("customers", "plans", "promotions")
+    ],
+}
+
+
+def recorded(path: Path) -> tuple[Resource, list[Document]]:
+    """Return the resource of a sample that holds rows or documents, and what it holds."""
+    if path.parent.name == "cheddar":
+        resource = resource_of("cheddar", path.name.split("_")[0])
+        request = first(cheddar(), resource.name)
+        return resource, documents(cheddar(), request, reply(path.read_bytes()))
+    called = path.name.partition("__")[0]
+    resource = next(each for each in CATALOGUE["chargeover"] if each.path == called)
+    request = first(chargeover(), resource.name)
+    if isinstance(json.loads(path.read_bytes())["response"], dict):
+        request = replace(request, position=replace(request.position, single=True))
+    return resource, documents(chargeover(), request, reply(path.read_bytes()))
 
 
 def resource_of(provider: str, name: str) -> Resource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
@@ -44,14 +45,20 @@ def company(provider):
         yield sandbox
 
 
+@contextlib.contextmanager
+def both(customers):
+    with (
+        serve("chargeover", customers=customers, now=NOW) as one,
+        serve("cheddar", customers=customers, now=NOW) as two,
+    ):
+        yield {"chargeover": one, "cheddar": two}
+
+
 @pytest.fixture(scope="module")
 def standing():
     """Serve both companies to tests that change nothing and look at no requests."""
-    with (
-        serve("chargeover", customers=40, now=NOW) as one,
-        serve("cheddar", customers=40, now=NOW) as two,
-    ):
-        yield {"chargeover": one, "cheddar": two}
+    with both(40) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +70,5 @@ def full(standing):
 @pytest.fixture(scope="module")
 def companies():
     """Serve both companies to the tests of one module."""
-    with (
-        serve("chargeover", customers=30, now=NOW) as one,
-        serve("cheddar", customers=30, now=NOW) as two,
-    ):
-        yield {"chargeover": one, "cheddar": two}
+    with both(30) as served:
+        yield served

@@ -181,19 +181,29 @@ def test_requests_in_flight_never_exceed_the_limit():
     running = Counter()
     most = []
 
-    async def handler(_):
-        running["now"] += 1
-        most.append(running["now"])
-        await asyncio.sleep(0.01)
-        running["now"] -= 1
-        return answer("chargeover")
-
     async def go():
+        full, released = asyncio.Event(), asyncio.Event()
+
+        async def handler(_):
+            running["now"] += 1
+            most.append(running["now"])
+            if running["now"] == 3:
+                full.set()
+            await released.wait()
+            running["now"] -= 1
+            return answer("chargeover")
+
         async with served(handler) as url, transport(url, limits=Limits(5, 3)) as client:
-            await asyncio.gather(*(client.get(REQUESTS["chargeover"]) for _ in range(20)))
+            asked = [asyncio.create_task(client.get(REQUESTS["chargeover"])) for _ in range(20)]
+            await full.wait()
+            for _ in range(500):  # everything that can come in comes in
+                await asyncio.sleep(0)
+            released.set()
+            await asyncio.gather(*asked)
 
     asyncio.run(go())
     assert max(most) == 3
+    assert len(most) == 20
 
 
 def test_requests_per_second_are_a_ceiling():

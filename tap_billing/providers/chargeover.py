@@ -180,7 +180,8 @@ def _envelope(request: Request, reply: Reply) -> dict[str, Any]:
     body = reply.body if isinstance(reply.body, bytes) else reply.body.read()
     if b"\\u0000" in body:
         body, count = NUL.subn(rb"\1", body)
-        logger.warning("%s: %d NUL characters left out: databases cannot hold them", request, count)
+        if count:
+            logger.warning("%s: %d NUL characters left out: no database takes them", request, count)
     try:
         envelope = decode(body)
     except (ValueError, RecursionError):
