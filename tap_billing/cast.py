@@ -43,9 +43,9 @@ def caster(
     """Return the function that makes a new, conforming record of a raw one.
 
     `zone` is the IANA name of the zone that naive datetimes are in; results are UTC. A key that the
-    schema does not declare and a value that cannot be cast go into `extra_fields`, unchanged, and
-    to `report(key, reason)`; a `partial` record's undeclared keys are left out instead. What is
-    given to the function as `kept` goes into `extra_fields` as well.
+    schema does not declare and a value that cannot be cast go into `extra_fields` as they came, but
+    for secrets, and to `report(key, reason)`; a `partial` record's undeclared keys are left out
+    instead. What is given to the function as `kept` goes into `extra_fields` as well.
     """
     hidden = secrets(schema)
     properties = schema["properties"]
