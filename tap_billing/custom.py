@@ -81,7 +81,12 @@ def _resource(provider: str, given: Mapping[str, Any], where: str) -> Resource:
         name=given["name"],
         path=path,
         id=keys[0] if len(keys) == 1 else "",
-        passes=(Pass("since", key, "as set"),) if key and provider == "chargeover" else (),
+        passes=(
+            (Pass("since", "as set", ("new and edited",), since=key),)
+            if key and provider == "chargeover"
+            else ()
+        ),
+        provable=False,
         cursors=((key,),) if key else (),
         records_path=tuple(rows.split(".")),
         streams=(

@@ -16,7 +16,9 @@ BillingError
 │   └── Garbled         an answer, but not the one that was asked for: cut, HTML, malformed
 ├── Overload            the request asks for more than the server can tell: ask for less at a time
 ├── Stalled             the answers do not lead anywhere: reading on would never end or lose rows
+├── TooManyDeletions    a complete read lacks more rows than is believable
 └── LocalError          this machine failed: a full disk, for instance
+    └── NoReader        nobody reads the messages any more
 """
 
 from __future__ import annotations
@@ -104,8 +106,16 @@ class Stalled(BillingError):
     """Paging does not progress, or its completeness cannot be shown."""
 
 
+class TooManyDeletions(BillingError):
+    """More rows would be deleted than `max_deletions` allows."""
+
+
 class LocalError(BillingError):
     """This machine cannot go on."""
+
+
+class NoReader(LocalError):
+    """The messages have nowhere to go: the run cannot go on."""
 
 
 # The lowest HTTP status that is an error.
@@ -129,6 +139,7 @@ ADVICE: dict[type[BillingError], str] = {
     RateLimited: "lower requests_per_second or run at another time",
     ServerFailed: "the provider has a problem: run again later",
     Unreachable: "check api_url or site, the network and the proxy",
+    TooManyDeletions: "look at the account; if they are gone indeed, raise max_deletions for a run",
     Garbled: "check that api_url is the API and no proxy or login page answers in its place",
 }
 

@@ -1,46 +1,45 @@
-"""A resource fetched once a run and shared among its selected streams."""
+"""A resource read once a run: its pages in order, and what was seen of it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
+from tap_billing import clock
+from tap_billing.cut import along
 from tap_billing.errors import BillingError, Forbidden, NotFound, Overload, Refused, Unauthorized
 from tap_billing.horizon import Horizon
-from tap_billing.spool import Spool
+from tap_billing.spec import Census, Page
+from tap_billing.sweeps import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from tap_billing.bridge import Ahead
-    from tap_billing.spec import Document, Page, Provider, Record, Request, Resource, Scope
+    from tap_billing.spec import Document, Provider, Request, Resource, Scope
+    from tap_billing.sweeps import Reading
     from tap_billing.transport import Transport
-
-    Cut = Callable[[Document], Iterable[Record]]
 
 logger = logging.getLogger(__name__)
 
-# Documents that a connection test looks at for streams other than the one that it reads first.
-SAMPLE = 1000
 # So many divisions in a row without one answer are not about size any more.
 MOST_FAILURES = 16
 
 
 async def pages(
-    transport: Transport, provider: Provider, resource: Resource, scope: Scope
+    transport: Transport, provider: Provider, requests: Iterable[Request]
 ) -> AsyncIterator[Page]:
-    """Yield the pages of every pass that the scope needs, in order.
+    """Yield the pages of some requests and of those that follow them, in order.
 
     A request that is too large for the server is divided until it passes. Raises what
     `Transport.get` raises; Overload where nothing is left to divide.
     """
     failures = 0
-    for first in provider.plan(resource, scope):
+    for first in requests:
         waiting = [first]
         while waiting:
             request = waiting.pop()
@@ -50,9 +49,8 @@ async def pages(
                 failures += 1
                 if failures > MOST_FAILURES:
                     raise
-                parts = provider.halve(request)
-                logger.warning("%s; asking for %d parts instead", error, len(parts))
-                waiting.extend(reversed(parts))
+                logger.warning("%s; asking for less at a time", error)
+                waiting.extend(reversed(provider.halve(request)))
                 continue
             except (Forbidden, NotFound, Unauthorized):
                 raise
@@ -67,6 +65,55 @@ async def pages(
             if page.following:
                 waiting.append(page.following)
             yield await _complete(transport, provider, request, page)
+
+
+async def counted(
+    transport: Transport, provider: Provider, resource: Resource, scope: Scope
+) -> AsyncIterator[Page]:
+    """Yield the pages of a read, and if it is counted one more with the census around it."""
+    census = await _census(transport, provider, resource, scope) if scope.counted else None
+    if census is not None:
+        yield Page((), clock.now(), None, census=census)
+    async for page in pages(transport, provider, provider.plan(resource, scope)):
+        yield page
+    if census is not None and not census.unknown:
+        try:
+            after = await _count(transport, provider.count(resource, scope, census.highest))
+            census = replace(census, after=after)
+        except BillingError as error:
+            census = replace(census, unknown=str(error))
+        yield Page((), clock.now(), None, census=census)
+
+
+async def _census(
+    transport: Transport, provider: Provider, resource: Resource, scope: Scope
+) -> Census | None:
+    """Return what the server counts before a read, None if completeness needs no count."""
+    if provider.count(resource, scope, None) is None:
+        return None
+    try:
+        highest = await _highest(transport, provider, resource, scope)
+        before = await _count(transport, provider.count(resource, scope, highest))
+    except Unauthorized:
+        raise
+    except BillingError as error:
+        return Census(unknown=str(error))
+    return Census(before, highest=highest)
+
+
+async def _highest(
+    transport: Transport, provider: Provider, resource: Resource, scope: Scope
+) -> int | None:
+    request = provider.highest(resource, scope)
+    if request is None:
+        return None
+    row = next(iter((await transport.get(request)).documents), None)
+    return int(row[resource.id]) if row else 0
+
+
+async def _count(transport: Transport, request: Request | None) -> int:
+    (found,) = (await transport.get(request)).documents if request else ({"count": 0},)
+    return int(found["count"])
 
 
 async def _complete(transport: Transport, provider: Provider, request: Request, page: Page) -> Page:
@@ -90,136 +137,153 @@ async def _single(transport: Transport, request: Request, row: Document) -> Docu
     return next(iter(page.documents), row)
 
 
-class Feed:
-    """One read of a resource. The first stream to ask drives it; the others' records are spooled.
+class Connection(Protocol):
+    """Where pages come from."""
 
-    `cuts` are the selected streams' functions from document to cast records. A feed whose scope is
-    a sample may be left early by each stream, and serves the others from the page it had reached.
+    def read(
+        self, resource: Resource, scope: Scope, ids: Iterable[str] | None = None
+    ) -> Ahead[Page]:
+        """Begin to read a resource: of `ids`, the documents with these identifiers only."""
+
+
+class Feed:
+    """One read of a resource; must be closed.
+
+    `watched` are the paths along which its documents name those of other resources; of a whole read
+    only documents since `recent` count.
     """
 
     def __init__(
         self,
         resource: Resource,
-        scope: Scope,
+        reading: Reading,
         zone: str,
-        read: Callable[[Resource, Scope], Ahead[Page]],
-        cuts: dict[str, Cut],
+        connection: Connection,
+        watched: Mapping[tuple[str, ...], datetime],
     ) -> None:
-        self.bookmark: datetime | None = None
-        self._zone = zone
-        self._read = read
-        self._resource = resource
-        self._scope = scope
-        self._cuts = cuts
-        self._sampled = False
+        self.resource = resource
+        self.reading = reading
+        self.named: dict[tuple[str, ...], set[str]] = {path: set() for path in watched}
+        self.standing: set[str] = set()
+        self.ended = False
+        self._watched = watched
+        self._connection = connection
         self._ahead: Ahead[Page] | None = None
-        self._spools: dict[str, Spool] | None = None
-        self._failure: BillingError | None = None
-        self._began = datetime.now(UTC)
+        self._horizon = Horizon(zone, resource.cursors, clock.now(), reading.since)
+        progress = reading.progress
+        if progress is not None:
+            self._horizon.seen = progress.seen
+        self._seen: set[str] = set()
+        self._began = clock.now()
+        self._documents = progress.documents if progress else 0
+        self._kept = progress.kept if progress else 0
+        self._numbered = 0
+        self._highest: int | None = None
+        self._census: Census | None = None
+        former = [each.highest for each in reading.former.values() if each.highest is not None]
+        self._former_highest = min(former, default=None)
 
     def start(self) -> None:
         """Begin to fetch, a few pages ahead of the consumer."""
-        if self._ahead is None and self._spools is None and self._failure is None:
-            self._began = datetime.now(UTC)
-            self._ahead = self._read(self._resource, self._scope)
+        if self._ahead is None:
+            self._began = self._horizon.watermark = clock.now()
+            self._ahead = self._connection.read(self.resource, self.reading.scope)
 
-    def fail(self, error: BillingError) -> None:
-        """Let every stream that asks fail, without a request."""
-        self._failure = error
+    def pages(self, named: Iterable[str], standing: Iterable[str]) -> Iterator[Page]:
+        """Yield all pages, in order, and last those of the rows that others have `named`.
 
-    def records(self, stream: str) -> Iterator[tuple[datetime, Record]]:
-        """Yield the stream's records with the instant at which their response was received.
-
-        Raises what stopped the read; the resource's bookmark is set only after a complete one.
+        Of the rows that were `standing` at the last run, those that did not come are asked for.
         """
-        if self._failure is not None:
-            raise self._failure
-        if self._spools is not None and stream in self._spools:
-            yield from self._spools.pop(stream).replay()
-            return
-        if self._spools is not None:
-            # Asked for once more: what was spooled for it is gone, so everything is read again.
-            self.close()
-            self._spools = None
-        complete = False
-        spools = {name: Spool() for name in self._cuts if name != stream}
-        try:
-            yield from self._drive(stream, spools)
-            complete = True
-        except BillingError as error:
-            self._failure = error
-            raise
-        finally:
-            self.close()
-            if complete or self._sampled:
-                self._spools = spools
-            else:
-                for spool in spools.values():
-                    spool.close()
-
-    def _drive(self, stream: str, spools: dict[str, Spool]) -> Iterator[tuple[datetime, Record]]:
         self.start()
-        horizon = Horizon(self._zone, self._resource.cursors, self._began, self._scope.since)
-        own = self._cuts[stream]
-        others = [(self._cuts[name], spool) for name, spool in spools.items()]
-        seen = _Once(self._resource.id if self._passes() else None)
-        for page in self._ahead or ():
-            horizon.begin(page)
+        yield from self._read(self._ahead or ())
+        self.ended = True
+        if self.reading.scope.since is None:
+            return
+        left = {*named, *standing} - self._seen
+        after = self.reading.scope.after
+        if after is not None:
+            # Rows above it have just come, with the whole read.
+            left = {each for each in left if each.isdecimal() and int(each) <= int(after)}
+        if left:
+            scope = replace(self.reading.scope, after=None)
+            self._ahead = self._connection.read(self.resource, scope, left)
+            for page in self._read(self._ahead):
+                wanted = [each for each in page.documents if self._identity(each) in left]
+                yield replace(page, documents=wanted)
+
+    def _read(self, ahead: Iterable[Page]) -> Iterator[Page]:
+        for page in ahead:
+            self._horizon.begin(page)
+            if page.census is not None:
+                self._census = page.census
             with contextlib.closing(page):
-                documents = iter(page.documents)
-                try:
-                    for document in documents:
-                        fresh = horizon.note(document)
-                        if seen(document) or (self._is_local() and not fresh):
-                            continue
-                        _spool(document, page.received, others)
-                        for record in own(document):
-                            yield page.received, record
-                except GeneratorExit:
-                    # A connection test wants a record of each stream, not a request for each.
-                    if self._scope.sampling:
-                        for document in itertools.islice(documents, SAMPLE):
-                            _spool(document, page.received, others)
-                        self._sampled = True
-                    raise
-        self.bookmark = horizon.bookmark
-        logger.info("%s: complete, bookmark %s", self._resource.name, self.bookmark or "none")
+                yield page
 
-    def _passes(self) -> bool:
-        return self._scope.since is not None and len(self._resource.passes) > 1
+    def documents(self, page: Page) -> Iterator[Document]:
+        """Yield the documents of a page that are new to this run, taking note of them."""
+        for document in page.documents:
+            identity = self._identity(document)
+            if self.resource.id and not page.whole:
+                if identity in self._seen:
+                    continue
+                self._seen.add(identity)
+            fresh = self._horizon.note(document)
+            self._watch(document, page)
+            if page.whole:
+                self._count(identity)
+            if self.reading.since is None or fresh:
+                yield document
 
-    def _is_local(self) -> bool:
-        """Whether rows before the bookmark are left out here, the API having no filter for it."""
-        return self._scope.since is not None and not self._resource.passes
+    def _identity(self, document: Document) -> str:
+        return str(document.get(self.resource.id))
+
+    def _watch(self, document: Document, page: Page) -> None:
+        for each in self.resource.passes:
+            if each.where and str(document.get(each.where[0])) == each.where[1]:
+                self.standing.add(self._identity(document))
+        for path, recent in self._watched.items():
+            if not page.whole or self._horizon.is_since(recent):
+                self.named[path].update(map(str, along(document, path)))
+
+    def _count(self, identity: str) -> None:
+        self._documents += 1
+        number = int(identity) if identity.isdecimal() else None
+        if number is not None and (self._highest is None or number > self._highest):
+            self._highest = number
+        counted = self._census.highest if self._census else None
+        self._numbered += counted is None or (number is not None and number <= counted)
+        if self._former_highest is None or number is None or number <= self._former_highest:
+            self._kept += 1
+
+    @property
+    def began(self) -> datetime:
+        """When it was begun, by this machine's clock."""
+        return self._began
+
+    @property
+    def watermark(self) -> datetime:
+        """The instant up to which it may claim to have seen everything."""
+        return self._horizon.watermark
+
+    @property
+    def bookmark(self) -> datetime | None:
+        """The latest cursor seen, never past the watermark; None if there was none."""
+        return self._horizon.bookmark
+
+    @property
+    def seen(self) -> datetime | None:
+        """The latest cursor seen."""
+        return self._horizon.seen
+
+    def outcome(self, rows: Mapping[str, int]) -> Outcome:
+        """Return what a whole read has brought, with so many rows of each stream."""
+        return Outcome(
+            self._documents, self._kept, rows, self._highest, self._numbered, self._census
+        )
 
     def close(self) -> None:
-        """Stop fetching and give the disk space back."""
+        """Stop fetching."""
         if self._ahead is not None:
             for page in self._ahead.cancel():
                 page.close()
             self._ahead = None
-        for spool in (self._spools or {}).values():
-            spool.close()
-
-
-def _spool(document: Document, received: datetime, others: Iterable[tuple[Cut, Spool]]) -> None:
-    for cut, spool in others:
-        records = list(cut(document))
-        if records:
-            spool.append(received, records)
-
-
-class _Once:
-    """Tells documents that another pass of this read brought already."""
-
-    def __init__(self, key: str | None) -> None:
-        self._key = key
-        self._seen: set[Any] = set()
-
-    def __call__(self, document: Document) -> bool:
-        if self._key is None:
-            return False
-        identity = document.get(self._key)
-        known = identity in self._seen
-        self._seen.add(identity)
-        return known

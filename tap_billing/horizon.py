@@ -23,6 +23,7 @@ class Horizon:
     watermark: datetime
     since: datetime | None = None
     seen: datetime | None = None
+    latest: datetime | None = None
     _dated: bool = False
 
     def begin(self, page: Page) -> None:
@@ -30,25 +31,29 @@ class Horizon:
         if not self._dated and page.server_time:
             since_then = page.received - self.watermark
             self.watermark = min(self.watermark, page.server_time - since_then)
-        self._dated = True
+            self._dated = True
 
     def note(self, document: Document) -> bool:
         """Take note of a document's cursors; return whether it may be new since `since`.
 
         What is no datetime is no cursor; a document without a cursor may always be new.
         """
-        latest = None
+        self.latest = None
         for path in self.cursors:
             for value in along(document, path):
                 try:
                     when = moment(str(value).strip(), self.zone)
                 except ValueError:
                     continue
-                if latest is None or when > latest:
-                    latest = when
-        if latest and (self.seen is None or latest > self.seen):
-            self.seen = latest
-        return latest is None or self.since is None or latest >= self.since
+                if self.latest is None or when > self.latest:
+                    self.latest = when
+        if self.latest and (self.seen is None or self.latest > self.seen):
+            self.seen = self.latest
+        return self.is_since(self.since)
+
+    def is_since(self, instant: datetime | None) -> bool:
+        """Whether the document that was noted last may be new since an instant."""
+        return self.latest is None or instant is None or self.latest >= instant
 
     @property
     def bookmark(self) -> datetime | None:

@@ -1,36 +1,43 @@
-"""A run: which feed brings a stream's records, what has failed, and how far it is."""
+"""A run: reads each resource once and writes its streams, with checkpoints on the way."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
-from datetime import UTC, datetime, timedelta
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tap_billing.errors import BillingError, SettingsError, Unauthorized, advised
+from tap_billing.errors import BillingError, NoReader, Refused, Unauthorized, advised
 from tap_billing.feed import Feed
-from tap_billing.progress import Counts, Progress
-from tap_billing.spec import Scope
-from tap_billing.streams import FULL_TABLE, BillingStream, effective_since
+from tap_billing.memory import Memory, Progress, Sweep, Tried
+from tap_billing.plans import plans, policy_of
+from tap_billing.progress import Counts
+from tap_billing.progress import Progress as Terminal
+from tap_billing.sweeps import Doubt, Swept, proven
+from tap_billing.writing import Writing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
+    from tap_billing.plans import Plan
     from tap_billing.session import Session
     from tap_billing.settings import Settings
-    from tap_billing.spec import Resource
+    from tap_billing.spec import Record, Resource
+    from tap_billing.streams import BillingStream
 
 logger = logging.getLogger("tap-billing")
 
-# Neither provider is older; a bookmark that is would leave the calendar below.
-OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+# Documents that a connection test looks at for a record of each stream.
+SAMPLE = 1000
 
 
 class Run:
     """One run over the selected streams; must be closed.
 
-    `filters` are the user's per resource; `unsampled` are the resources that failed before the run
-    began, and why.
+    `filters` are the user's per resource. `more` says that a limit has stopped the run.
     """
 
     def __init__(
@@ -39,88 +46,262 @@ class Run:
         filters: Mapping[str, Any],
         session: Session,
         streams: Sequence[BillingStream],
-        unsampled: Mapping[str, BillingError],
+        resources: Iterable[Resource],
     ) -> None:
         self.failures: dict[str, BillingError] = {}
+        self.more = False
         self._settings = settings
-        self._filters = filters
         self._session = session
         self._streams = [stream for stream in streams if stream.selected]
+        self._began = time.monotonic()
+        self._written = 0
         self._current: BillingStream | None = None
-        groups: dict[str, list[BillingStream]] = {}
-        for stream in self._streams:
-            groups.setdefault(stream.resource.name, []).append(stream)
-        self._feeds = {
-            name: self._feed(group[0].resource, group, unsampled.get(name))
-            for name, group in groups.items()
-        }
+        self._plans, self._further = plans(settings, filters, self._streams, resources)
+        self._feeds: dict[int, Feed] = {}
+        self._done: set[str] = set()
+        self._later: list[Plan] = []
+        self._samples: dict[str, dict[str, list[tuple[datetime, Record]]]] = {}
         terminal = sys.stderr if sys.stderr is not None and sys.stderr.isatty() else None
-        self._progress = Progress(terminal, self._counts) if terminal else None
+        self._terminal = Terminal(terminal, self._counts) if terminal else None
 
-    def _feed(
-        self, resource: Resource, streams: Sequence[BillingStream], failure: BillingError | None
-    ) -> Feed:
-        zone = self._settings.timezone
-        scope = Scope()
+    def fail_before(self, resource: str, error: BillingError) -> None:
+        """Let a resource's streams fail without a request."""
+        if resource in self._plans:
+            self._plans[resource].failure = error
+
+    def read(self, stream: BillingStream) -> None:
+        """Write all streams of a stream's resource, unless that was done before.
+
+        Resources that name rows of this one come before it; what the last run could do before it
+        was stopped comes at the end.
+        """
+        plan = self._plans[stream.resource.name]
+        if plan.last:
+            self._later.append(plan)
+            return
+        self._prepare()
+        self._read(plan)
+
+    def finish(self) -> None:
+        """Read what was put off, and leave in the state what the next run may put off."""
+        for plan in self._later:
+            self._read(plan)
+        for stream in self._streams:
+            stream.remember(replace(stream.memory, ended=self.more and stream.complete))
+
+    def _prepare(self) -> None:
+        """Begin to fetch every resource that has its turn now."""
+        if self._feeds or self._is_over():
+            return
+        for plan in (*self._further.values(), *self._plans.values()):
+            if plan.failure is None and not plan.last:
+                self._feed(plan).start()
+
+    def _feed(self, plan: Plan) -> Feed:
+        if id(plan) not in self._feeds:
+            zone = self._settings.timezone
+            feed = Feed(plan.resource, plan.reading, zone, self._session, plan.watched)
+            self._feeds[id(plan)] = feed
+        return self._feeds[id(plan)]
+
+    def _is_over(self) -> bool:
+        return self.more or any(isinstance(each, Unauthorized) for each in self.failures.values())
+
+    def _read(self, plan: Plan) -> None:
+        if plan.resource.name in self._done or self._is_over():
+            return
+        self._done.add(plan.resource.name)
         try:
-            scope = self._scope(resource, streams)
-        except SettingsError as error:
-            failure = error
-        cuts = {stream.name: stream.cut(zone) for stream in streams}
-        feed = Feed(resource, scope, zone, self._session.read, cuts)
-        if failure is not None:
-            feed.fail(failure)
-        return feed
+            if plan.failure is not None:
+                raise plan.failure
+            named = set(self._named(plan)) if plan.reading.scope.since else set()
+            if not self._is_over():
+                self._current = plan.streams[0]
+                self._write(plan, named)
+        except NoReader:
+            raise
+        except BillingError as error:
+            self._fail(plan, error)
+        finally:
+            if id(plan) in self._feeds:
+                self._feeds[id(plan)].close()
 
-    def _scope(self, resource: Resource, streams: Sequence[BillingStream]) -> Scope:
-        full = any(stream.replication_method == FULL_TABLE for stream in streams)
-        since = None if full else effective_since(streams)
-        if since is not None:
-            since = max(OLDEST, min(since, datetime.now(UTC)))
-            since -= timedelta(seconds=self._settings.lookback)
-        return Scope(
-            since=since,
-            start=None if full else self._settings.start,
-            filters=self._filters.get(resource.name),
-            expand=tuple(k for k in resource.expand if any(each.needs(k) for each in streams)),
-            sampling=any(stream.ABORT_AT_RECORD_COUNT is not None for stream in streams),
+    def _named(self, plan: Plan) -> Iterator[str]:
+        """Yield the identifiers of rows that other resources name; those are read first."""
+        for related in (each for one in plan.resource.passes for each in one.of):
+            other = self._further.get(related.resource) or self._plans[related.resource]
+            if other.streams:
+                self._read(other)
+            else:
+                self._look(other)
+            yield from self._feed(other).named.get(related.path, ())
+
+    def _look(self, plan: Plan) -> None:
+        """Read a resource for what it names only."""
+        feed = self._feed(plan)
+        if plan.failure is not None or feed.ended:
+            return
+        try:
+            for page in feed.pages((), ()):
+                for _ in feed.documents(page):
+                    pass
+        except Unauthorized:
+            raise
+        except Refused as error:
+            plan.failure = error
+            logger.warning(
+                "%s are not readable: what only they tell of others is seen by the next complete"
+                " read (%s)",
+                plan.resource.name, error,
+            )  # fmt: skip
+
+    def _write(self, plan: Plan, named: set[str]) -> None:
+        feed = self._feed(plan)
+        writing = Writing(plan, self._settings.timezone)
+        try:
+            for page in feed.pages(named, plan.standing):
+                for document in feed.documents(page):
+                    if writing.add(document, page):
+                        self._written += writing.write()
+                        if self._pause(plan, writing):
+                            return
+                if self._pause(plan, writing):
+                    return
+        except NoReader:
+            raise
+        except BillingError:
+            self._written += writing.write()
+            self._checkpoint(plan, writing)
+            raise
+        self._written += writing.write()
+        self._complete(plan, writing)
+        self.more = self._is_enough()
+
+    def _pause(self, plan: Plan, writing: Writing) -> bool:
+        """Save how far a read is if it is time to; return whether the run stops there."""
+        enough = self._is_enough()
+        if enough or writing.is_due:
+            self._written += writing.write()
+            self.more = self._checkpoint(plan, writing) and enough
+        return self.more
+
+    def _is_enough(self) -> bool:
+        most, seconds = self._settings.max_records, self._settings.max_runtime
+        return (most is not None and self._written >= most) or (
+            seconds is not None and time.monotonic() - self._began >= seconds
         )
 
-    def feed(self, stream: BillingStream, *, alone: bool) -> Feed | None:
-        """Return the read that brings a stream's records, None if the run cannot go on.
+    def _checkpoint(self, plan: Plan, writing: Writing) -> bool:
+        """Save from where a whole read can go on; return whether there is such a place."""
+        writing.saved()
+        # Without a pass there would be no way to see what changed of the first part meanwhile.
+        if writing.position is None or not plan.resource.passes:
+            return False
+        feed, former = self._feed(plan), plan.reading.progress
+        outcome = feed.outcome(writing.rows)
+        for stream in plan.streams:
+            progress = Progress(
+                writing.position,
+                feed.watermark,
+                former.began if former else feed.began,
+                plan.reading.sweep,
+                plan.reading.version,
+                feed.seen,
+                writing.rows[stream.name],
+                outcome.documents,
+                outcome.kept,
+            )
+            memory = replace(stream.memory, progress=progress, scope=plan.scope)
+            stream.remember(self._standing(memory, plan, stream))
+        plan.streams[0].save()
+        return True
 
-        Every resource with a selected stream begins to be fetched at the first call, unless the
-        stream is read `alone`, as connection tests do.
-        """
-        if any(isinstance(error, Unauthorized) for error in self.failures.values()):
-            return None
-        self._current = stream
-        if not alone:
-            for feed in self._feeds.values():
-                feed.start()
-        return self._feeds[stream.resource.name]
+    def _standing(self, memory: Memory, plan: Plan, stream: BillingStream) -> Memory:
+        """Return a memory with what stands open or live, which one stream remembers for all."""
+        standing = self._feed(plan).standing if stream is plan.streams[0] else ()
+        return replace(memory, standing=frozenset(standing))
 
-    def complete(self, stream: BillingStream) -> None:
-        """Take note that a stream has ended well."""
-        counts = self._counts(stream)
-        if self._progress is not None and counts is not None:
-            self._progress.ended(counts)
+    def _complete(self, plan: Plan, writing: Writing) -> None:
+        """Save what a read has reached, and delete what a sweep did not bring."""
+        feed, reading = self._feed(plan), plan.reading
+        outcome = feed.outcome(writing.rows)
+        found = proven(reading, outcome, policy_of(self._settings))
+        if isinstance(found, Doubt):
+            logger.warning(
+                "%s: nothing is deleted, the read cannot be shown to be complete: %s",
+                plan.resource.name, found.why,
+            )  # fmt: skip
+        for stream in plan.streams:
+            if isinstance(found, Swept):
+                stream.activate(found)
+            memory = replace(
+                stream.memory, progress=None, scope=plan.scope, watermark=feed.watermark
+            )
+            if reading.sweep:
+                memory = self._swept(memory, plan, found, outcome.rows[stream.name])
+            stream.remember(self._standing(memory, plan, stream), feed.bookmark)
+            stream.complete = True
+            if self._terminal is not None:
+                self._terminal.ended(self._counted(stream))
+        plan.streams[0].save()
+        logger.info("%s: complete, bookmark %s", plan.resource.name, feed.bookmark or "none")
 
-    def fail(self, stream: BillingStream, error: BillingError) -> None:
-        """Take note that a stream is incomplete; the others go on.
+    def _swept(self, memory: Memory, plan: Plan, found: Swept | Doubt | None, rows: int) -> Memory:
+        """Return a stream's memory after a complete read."""
+        feed, progress, version = self._feed(plan), plan.reading.progress, plan.reading.version
+        if isinstance(found, Doubt) and found.again and version is not None:
+            return replace(memory, tried=Tried(feed.began, version))
+        known = memory.sweep.version if memory.sweep else None
+        outcome = feed.outcome({})
+        sweep = Sweep(
+            progress.began if progress else feed.began,
+            rows,
+            outcome.documents,
+            found.version if isinstance(found, Swept) else known,
+            outcome.highest,
+        )
+        return replace(memory, sweep=sweep, tried=None)
 
-        Streams of one resource fail together, with one line for all of them.
-        """
-        if error not in self.failures.values():
-            names = [each.name for each in self._streams if each.resource is stream.resource]
-            logger.error("%s: %s", ", ".join(names), advised(error))
-            logger.debug("%s in full", stream.name, exc_info=error)
-        self.failures[stream.name] = error
+    def _fail(self, plan: Plan, error: BillingError) -> None:
+        """Take note that a resource's streams are incomplete; the others go on."""
+        names = [stream.name for stream in plan.streams]
+        logger.error("%s: %s", ", ".join(names), advised(error))
+        logger.debug("%s in full", plan.resource.name, exc_info=error)
+        self.failures |= dict.fromkeys(names, error)
 
-    def _counts(self, stream: BillingStream | None = None) -> Counts | None:
-        stream = stream or self._current
-        if stream is None:
-            return None
+    def sample(self, stream: BillingStream) -> Iterator[tuple[datetime, Record]]:
+        """Yield a few records of a stream, all of a resource's streams out of one page or two."""
+        name = stream.resource.name
+        if name not in self._samples:
+            self._samples[name] = self._sampled(self._plans[name])
+        yield from self._samples[name].get(stream.name, ())
+
+    def _sampled(self, plan: Plan) -> dict[str, list[tuple[datetime, Record]]]:
+        if plan.failure is not None:
+            raise plan.failure
+        found: dict[str, list[tuple[datetime, Record]]] = {}
+        cuts = {each.name: each.cut(self._settings.timezone) for each in plan.streams}
+        scope = replace(plan.reading.scope, since=None, after=None, whole=True, counted=False)
+        ahead = self._session.read(plan.resource, scope)
+        seen = 0
+        try:
+            for page in ahead:
+                for document in itertools.islice(page.documents, SAMPLE - seen):
+                    seen += 1
+                    for name, cut in cuts.items():
+                        found.setdefault(name, [(page.received, each) for each in cut(document)])
+                page.close()
+                if seen >= SAMPLE or all(map(found.get, cuts)):
+                    break
+        finally:
+            for page in ahead.cancel():
+                page.close()
+        return found
+
+    def _counts(self) -> Counts | None:
+        return self._counted(self._current) if self._current else None
+
+    def _counted(self, stream: BillingStream) -> Counts:
         traffic = self._session.traffic
         return stream.name, stream.rows, traffic.requests[stream.resource.name], traffic.waiting
 
@@ -128,5 +309,5 @@ class Run:
         """Stop fetching, and leave the terminal alone."""
         for feed in self._feeds.values():
             feed.close()
-        if self._progress is not None:
-            self._progress.close()
+        if self._terminal is not None:
+            self._terminal.close()

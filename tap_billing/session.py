@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_billing.bridge import Ahead, Loop
-from tap_billing.feed import pages
+from tap_billing.feed import counted, pages
 from tap_billing.providers.chargeover import ChargeOver
 from tap_billing.providers.cheddar import Cheddar
 from tap_billing.transport import Limits, Traffic, Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_billing.sandbox import Sandbox
     from tap_billing.settings import Settings
-    from tap_billing.spec import Page, Provider, Resource, Scope
+    from tap_billing.spec import Page, Provider, Request, Resource, Scope
 
 # Pages that wait for the consumer, the one in flight included: enough to keep both sides busy.
 AHEAD = 3
@@ -49,11 +51,27 @@ class Session:
         """What was requested so far."""
         return self._transport.traffic
 
-    def read(self, resource: Resource, scope: Scope) -> Ahead[Page]:
-        """Begin to read a resource, a few pages ahead of the consumer."""
-        return self._loop.start(
-            lambda: pages(self._transport, self._provider, resource, scope), AHEAD
-        )
+    @property
+    def provider(self) -> Provider:
+        """What turns requests into URLs and answers into documents."""
+        return self._provider
+
+    def read(
+        self, resource: Resource, scope: Scope, ids: Iterable[str] | None = None
+    ) -> Ahead[Page]:
+        """Begin to read a resource, a few pages ahead of the consumer.
+
+        With `ids` only the documents with these identifiers are asked for, and others beside them.
+        """
+        whence = self._transport, self._provider
+        if ids is None:
+            return self._loop.start(lambda: counted(*whence, resource, scope), AHEAD)
+        requests = self._provider.among(resource, scope, ids)
+        return self._loop.start(lambda: pages(*whence, requests), AHEAD)
+
+    def get(self, request: Request) -> Page:
+        """Ask one request and wait for its page; raises what `Transport.get` raises."""
+        return self._loop.submit(self._transport.get(request)).result()
 
     def close(self) -> None:
         """End connections and threads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -180,6 +180,42 @@ SETTINGS: tuple[Setting, ...] = (
         default=300,
     ),
     Setting(
+        "transaction_window",
+        {"type": "number", "minimum": 0, "maximum": 36_525},
+        "Days below the bookmark of which ChargeOver's transactions are read again: voids and"
+        " re-applied payments have no time of their own.",
+        "0 to 36525 days",
+        default=30,
+    ),
+    Setting(
+        "full_sweep_every",
+        {"type": "number", "minimum": 0, "maximum": 36_525},
+        "Days between complete reads of each stream, which see deletions and what no filter sees;"
+        " 0 is never.",
+        "0 to 36525 days",
+        default=7,
+    ),
+    Setting(
+        "max_deletions",
+        {"type": "number", "minimum": 0, "maximum": 100},
+        "Per cent of a stream's rows that may be gone since the last complete read; if there are"
+        " more, the run fails and deletes nothing.",
+        "0 to 100 per cent",
+        default=20,
+    ),
+    Setting(
+        "max_records",
+        {"type": "integer", "minimum": 1},
+        "Stop a run after about so many records, at a point from which the next run goes on.",
+        "a whole number above 0",
+    ),
+    Setting(
+        "max_runtime",
+        {"type": "number", "exclusiveMinimum": 0},
+        "Stop a run after about so many seconds, at a point from which the next run goes on.",
+        "a number of seconds above 0",
+    ),
+    Setting(
         "decimals",
         {"type": "string", "enum": ["number", "string"]},
         "Money as JSON numbers, or as exact x-singer.decimal strings.",
@@ -189,10 +225,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "emit_activate_version_messages",
         {"type": "boolean"},
-        "After a complete read of a full-table stream tell the target, with ACTIVATE_VERSION, that"
-        " rows which did not come are gone.",
+        "After a complete read tell the target, with ACTIVATE_VERSION, that rows which did not come"
+        " are gone.",
         "true, false",
-        default=False,
+        default=True,
     ),
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
@@ -234,6 +270,12 @@ class Settings:
     max_concurrency: int
     requests_per_second: float | None
     lookback: float
+    transaction_window: timedelta
+    full_sweep_every: timedelta
+    max_deletions: float
+    max_records: int | None
+    max_runtime: float | None
+    versions: bool
     decimals: str
     product_code: str
     api_url: str | None = None
@@ -261,6 +303,12 @@ def settings(config: Mapping[str, Any]) -> Settings:
         max_concurrency=get("max_concurrency"),
         requests_per_second=get("requests_per_second"),
         lookback=get("lookback"),
+        transaction_window=timedelta(days=get("transaction_window")),
+        full_sweep_every=timedelta(days=get("full_sweep_every")),
+        max_deletions=get("max_deletions"),
+        max_records=get("max_records"),
+        max_runtime=get("max_runtime"),
+        versions=get("emit_activate_version_messages"),
         decimals=get("decimals"),
         product_code=get("product_code") or "",
         api_url=get("api_url") or (site_url(site) if site else defaults.api_url),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - dataclasses name it at run time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Document = dict[str, Any]
 Record = dict[str, Any]
@@ -34,12 +34,30 @@ class StreamSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """Where another resource's documents name rows of this one: along which keys."""
+
+    resource: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
-    """A filtered read of a resource: rows whose `since` is at or after the bookmark, and why."""
+    """A filtered read of a resource, why it exists, and the changes that it brings at once.
+
+    It asks for rows whose `since` is at or after the bookmark (a `windowed` pass: less the
+    transaction window), for those `where` a key has a value, or for those that other resources'
+    documents, read in the same run, are `of`. Rows that left a `where` since the last run are asked
+    for by their identifier.
+    """
 
     name: str
-    since: str
     why: str
+    sees: tuple[str, ...]
+    since: str | None = None
+    windowed: bool = False
+    where: tuple[str, str] | None = None
+    of: tuple[Related, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +66,8 @@ class Resource:
 
     `cursors` are the keys of a document whose largest value becomes the bookmark; `created` is the
     field that `start_date` bounds; `expand` are the nested lists that are sent only on request. A
-    resource without passes is always read whole.
+    resource without passes is always read whole. A read that is `provable` can be shown to be
+    complete. `blind` are the changes that no pass brings, and why.
     """
 
     name: str
@@ -62,21 +81,29 @@ class Resource:
     keyset: bool = False
     expand: tuple[str, ...] = ()
     records_path: tuple[str, ...] = ()
+    provable: bool = True
+    blind: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a run wants of a resource; datetimes are aware.
 
-    No `since` is a full read. `filters` are the user's, as checked. `expand` are
-    the nested lists that a selected stream or property needs. A `sampling` read may end early.
+    With `since` the passes read what changed, those that are windowed from `window` before it. A
+    `whole` read brings every document; one that goes on `after` a position leaves out those up to
+    it, and its passes read nothing but them. `filters` are the user's, as checked. `expand` are the
+    nested lists that a selected stream or property needs. A whole read can be asked to be
+    `counted`.
     """
 
     since: datetime | None = None
     start: datetime | None = None
     filters: Any = None
     expand: tuple[str, ...] = ()
-    sampling: bool = False
+    whole: bool = True
+    after: Any = None
+    window: timedelta = timedelta()
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +132,26 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Census:
+    """How many documents a server counts up to its `highest` identifier (None: at all).
+
+    `before` and `after` the read; `unknown` says why there is no number.
+    """
+
+    before: int = 0
+    after: int = 0
+    highest: int | None = None
+    unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What a reply says: documents in order, and the request that follows it.
 
-    `body` is the file that documents are read from, to be closed by whoever ends with them.
+    A page of a `whole` read whose documents are known to come in order says which position is
+    `reached` with one of them: a later read can go on after it. The last page of a counted read
+    tells its `census`. `body` is the file that documents are read from, to be closed by whoever
+    ends with them.
     """
 
     documents: Iterable[Document]
@@ -116,6 +159,9 @@ class Page:
     server_time: datetime | None
     following: Request | None = None
     body: BinaryIO | None = None
+    whole: bool = False
+    reached: Callable[[Document], Any] | None = None
+    census: Census | None = None
 
     def close(self) -> None:
         """Give back what the documents are read from."""
@@ -144,6 +190,18 @@ class Provider(Protocol):
         """Return what the reply says.
 
         Raises Refused or Retry for what is not an answer, Stalled where paging leads nowhere.
+        """
+
+    def among(self, resource: Resource, scope: Scope, ids: Iterable[Any]) -> Sequence[Request]:
+        """Return few requests that bring all documents with these identifiers, among others."""
+
+    def highest(self, resource: Resource, scope: Scope) -> Request | None:
+        """Return the request for the document with the highest identifier, if that can be known."""
+
+    def count(self, resource: Resource, scope: Scope, highest: int | None) -> Request | None:
+        """Return the request for the number of documents, the only one's `count`, if there is one.
+
+        Without it a whole read that ended well is complete.
         """
 
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from tap_billing.cast import EXTRA, caster, moment, render
 from tap_billing.cut import cutter
 from tap_billing.errors import BillingError, Garbled, SettingsError
+from tap_billing.memory import Memory, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tap_billing.schemas import Shape
     from tap_billing.spec import Document, Record, Resource, StreamSpec
+    from tap_billing.sweeps import Swept
     from tap_billing.tap import TapBilling
 
 FULL_TABLE = "FULL_TABLE"
@@ -41,6 +43,8 @@ class BillingStream(Stream):
         self.shape = shape
         self.rows = 0
         self.complete = False
+        self.memory = Memory()
+        self._is_told = False
         self._received: datetime | None = None
         self.selected_by_default = spec.selected
         super().__init__(tap=tap, schema=shape.schema, name=spec.name)
@@ -74,6 +78,15 @@ class BillingStream(Stream):
             for name in self.shape.deselected:
                 metadata["properties", name].selected_by_default = False
         return metadata
+
+    @property
+    def version(self) -> int | None:
+        """The version that its records carry."""
+        return self._stream_version
+
+    @version.setter
+    def version(self, version: int | None) -> None:
+        self._stream_version = version
 
     def needs(self, key: str) -> bool:
         """Whether a nested list is needed: for this stream's records, or as one of its columns."""
@@ -155,53 +168,67 @@ class BillingStream(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        alone = self.ABORT_AT_RECORD_COUNT is not None
-        versioned = self.replication_method == FULL_TABLE and self.config.get(
-            "emit_activate_version_messages"
-        )
-        version = self.tap.initialized_at // 1000
-        if versioned:
-            self._stream_version = version
+        """Yield some records, for a connection test. Raises what stopped the read."""
         try:
-            feed = self.tap.run.feed(self, alone=alone)
-            if feed is None:
-                return
-            for received, record in feed.records(self.name):
+            for received, record in self.tap.run.sample(self):
                 self._received = received
-                self.rows += 1
                 yield record
         except BillingError as error:
-            if alone and self.spec.selected:
+            if self.spec.selected:
                 raise
-            if alone:
-                # A connection test reads every stream, also those that an account may not have.
-                self.log("%s; the stream is not selected by default", error, level=logging.WARNING)
-                return
-            self.tap.run.fail(self, error)
-            return
-        if versioned:
-            self._write_activate_version_message(version)
-        self._advance(feed.bookmark)
-        self.complete = True
-        self.tap.run.complete(self)
-
-    def _advance(self, bookmark: datetime | None) -> None:
-        if self.replication_method == FULL_TABLE or not self.replication_key or bookmark is None:
-            return
-        former = self.since()
-        state = self.get_context_state(None)
-        state["replication_key"] = self.replication_key
-        state["replication_key_value"] = render(max(bookmark, former) if former else bookmark)
+            # A connection test reads every stream, also those that an account may not have.
+            self.log("%s; the stream is not selected by default", error, level=logging.WARNING)
 
     @override
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, Any, Any]:
+        if write_messages:
+            self.tap.run.read(self)
+            with self.get_record_counter() as counter, self.get_sync_timer():
+                counter.increment(self.rows)
+            return
         try:
-            yield from super()._sync_records(context, write_messages=write_messages)
+            yield from super()._sync_records(context, write_messages=False)
         except (AbortedSyncFailedException, AbortedSyncPausedException):
             # A connection test has seen enough, which the SDK would log as an error.
             return
+
+    def write(self, received: datetime, records: Iterable[Record]) -> None:
+        """Write records of one response, after the stream's SCHEMA."""
+        self._write_schema_message()
+        self._received = received
+        for record in records:
+            self.rows += 1
+            self._write_record_message(record)
+
+    def activate(self, swept: Swept) -> None:
+        """Let the target delete what does not carry the version of a sweep."""
+        self._write_schema_message()
+        self._write_activate_version_message(swept.version)
+
+    def remember(self, memory: Memory, bookmark: datetime | None = None) -> None:
+        """Put a memory into the state, and a bookmark unless it is earlier than the one there."""
+        self.memory = memory
+        state = dict(self.stream_state)
+        remember(memory, state)
+        if bookmark is not None and self.replication_method != FULL_TABLE and self.replication_key:
+            former = self.since()
+            state["replication_key"] = self.replication_key
+            state["replication_key_value"] = render(max(bookmark, former) if former else bookmark)
+        # At once, because a signal may ask for the state at any time.
+        self.tap_state.setdefault("bookmarks", {})[self.name] = state
+
+    def save(self) -> None:
+        """Write a STATE message."""
+        self.tap.state_writer.write_state(self.tap_state)
+
+    @override
+    def _write_schema_message(self) -> None:
+        # Once a run: some targets flush everything at each.
+        if not self._is_told:
+            self._is_told = True
+            super()._write_schema_message()
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:

@@ -194,8 +194,10 @@ class TapBilling(Tap):
     @cached_property
     def run(self) -> Run:
         """The run, from the first stream that is read to `close`."""
-        _, wanted = self._selection
-        run = Run(self.settings, wanted, self.session, self.billing_streams, self._unsampled)
+        resources, wanted = self._selection
+        run = Run(self.settings, wanted, self.session, self.billing_streams, resources)
+        for name, error in self._unsampled.items():
+            run.fail_before(name, error)
         self._closers.append(weakref.finalize(self, run.close))
         return run
 
@@ -227,6 +229,8 @@ class TapBilling(Tap):
         """
         if stream is not self.billing_streams[-1]:
             return
+        if "run" in self.__dict__:
+            self.run.finish()
         if not getattr(self.message_writer, "ended_with_state", False):
             self.write_message(StateMessage(value=self.state))
         failed = "run" in self.__dict__ and bool(self.run.failures)

@@ -9,12 +9,12 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import aiohttp
 from yarl import URL
 
+from tap_billing import clock
 from tap_billing.errors import (
     ADVICE,
     ERRORS_FROM,
@@ -188,7 +188,7 @@ class Transport:
             raise Unreachable(f"{request}: {error.message or 'no HTTP answer'}") from None
         except aiohttp.ClientError as error:
             raise Unreachable(f"{request}: {_cause(error)}") from None
-        received = datetime.now(UTC)
+        received = clock.now()
         return Reply(
             response.status,
             response.headers,

@@ -9,7 +9,7 @@ from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, StateMe
 from typing_extensions import override
 
 from tap_billing.codec import encode
-from tap_billing.errors import LocalError
+from tap_billing.errors import NoReader
 
 BUFFERED = 64 * 1024
 
@@ -44,7 +44,7 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         try:
             self._write()
         except BrokenPipeError as error:
-            raise LocalError(
+            raise NoReader(
                 "the program that reads the messages has ended; see its own output"
             ) from error
         finally:
@@ -55,7 +55,7 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
     def _write(self) -> None:
         # Looked up each time, because test helpers redirect stdout after the tap was made.
         if sys.stdout is None:
-            raise LocalError("stdout is closed; messages need somewhere to go")
+            raise NoReader("stdout is closed; messages need somewhere to go")
         stream = getattr(sys.stdout, "buffer", None)
         whole = b"".join(self._lines)
         if stream is None:

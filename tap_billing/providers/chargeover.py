@@ -16,11 +16,18 @@ from zoneinfo import ZoneInfo
 from tap_billing.cast import moment
 from tap_billing.codec import decode
 from tap_billing.errors import ERRORS_FROM, Garbled, Refused, for_status
-from tap_billing.providers.chargeover_paging import Position, by_key, by_offset, whole
-from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
+from tap_billing.providers.chargeover_paging import (
+    Clause,
+    Position,
+    by_key,
+    by_offset,
+    ranges,
+    whole,
+)
+from tap_billing.spec import Document, Page, Pass, Reply, Request, Resource, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
 logger = logging.getLogger(__name__)
@@ -38,25 +45,72 @@ class ChargeOver:
     spooled: bool = False
 
     def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
-        """Return a request per pass, or one for everything if there is no bookmark or no pass."""
-        start = {resource.created: scope.start} if scope.start and resource.created else {}
-        narrowed = []
-        for field in [each.since for each in resource.passes] if scope.since else [None]:
-            bounds = dict(start)
-            if field and scope.since:
+        """Return the first request of each pass, and of a whole read after them."""
+        found = []
+        for each in resource.passes if scope.since else ():
+            bounds = {resource.created: scope.start} if scope.start and resource.created else {}
+            if each.since and scope.since:
+                since = scope.since - (scope.window if each.windowed else timedelta())
                 # The later of two lower bounds says it all.
-                bounds[field] = max(scope.since, bounds.get(field, scope.since))
-            times = tuple((name, "GTE", self._local(when)) for name, when in bounds.items())
-            narrowed.append((*(scope.filters or ()), *times))
+                bounds[each.since] = max(since, bounds.get(each.since, since))
+            elif not each.where:
+                continue
+            found.append((*self._clauses(resource, scope, bounds), *_fixed(each)))
+        upto = () if scope.after is None else ((resource.id, "LTE", str(scope.after)),)
+        requests = [self._listing(resource, (*each, *upto), scope.expand) for each in found]
+        if scope.whole:
+            all_of_it = self._listing(resource, self._clauses(resource, scope), scope.expand)
+            position = replace(all_of_it.position, last=scope.after, whole=True)
+            requests.append(replace(all_of_it, position=position))
+        return requests
+
+    def among(self, resource: Resource, scope: Scope, ids: Iterable[Any]) -> Sequence[Request]:
+        """Return a request for each range of identifiers that fits one page."""
+        clauses = self._clauses(resource, scope)
         return [
-            Request(resource, f"/{resource.path}", position=Position(each, scope.expand))
-            for each in narrowed
+            self._listing(
+                resource,
+                (*clauses, (resource.id, "GTE", str(low)), (resource.id, "LTE", str(high))),
+                scope.expand,
+            )
+            for low, high in ranges(ids, self.page_size)
         ]
+
+    def highest(self, resource: Resource, scope: Scope) -> Request | None:
+        """Return the request for the row with the highest identifier."""
+        if not resource.keyset:
+            return None
+        where = self._where(self._clauses(resource, scope))
+        order = ("order", f"{resource.id}:DESC")
+        return _only(resource, f"/{resource.path}", (*where, order, ("limit", "1")))
+
+    def count(self, resource: Resource, scope: Scope, highest: int | None) -> Request | None:
+        """Return the request for `_count` (source: the vendor's PHP library, `count`)."""
+        clauses = self._clauses(resource, scope)
+        if scope.after is not None:
+            clauses += ((resource.id, "GT", str(scope.after)),)
+        if highest is not None:
+            clauses += ((resource.id, "LTE", str(highest)),)
+        return _only(resource, f"/{resource.path}/_count", self._where(clauses))
+
+    def _listing(
+        self, resource: Resource, clauses: tuple[Clause, ...], expand: tuple[str, ...]
+    ) -> Request:
+        return Request(resource, f"/{resource.path}", position=Position(clauses, expand))
+
+    def _clauses(
+        self, resource: Resource, scope: Scope, bounds: Mapping[str, datetime] | None = None
+    ) -> tuple[Clause, ...]:
+        """Return what every request of a scope asks for, with lower bounds of times."""
+        if bounds is None:
+            bounds = {resource.created: scope.start} if scope.start and resource.created else {}
+        times = tuple((name, "GTE", self._local(when)) for name, when in bounds.items())
+        return (*(scope.filters or ()), *times)
 
     def url(self, request: Request) -> str:
         """Return path and query; every parameter is escaped for ChargeOver, then encoded once."""
         position: Position = request.position
-        params = [] if position.single else list(self._query(request.resource, position))
+        params = request.params if position.single else self._query(request.resource, position)
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in params)
         return f"{request.path}?{query}" if query else request.path
 
@@ -64,12 +118,9 @@ class ChargeOver:
         where = position.where
         if resource.keyset and position.last is not None:
             where += ((resource.id, "GT", str(position.last)),)
-        clauses = ",".join(
-            f"{field}:{operator}:{escape(value)}" for field, operator, value in where
-        )
         offset = () if resource.keyset else (("offset", str(position.offset)),)
         return [
-            *([("where", clauses)] if clauses else []),
+            *self._where(where),
             *([("order", f"{resource.id}:ASC")] if resource.id and position.ordering else []),
             *(
                 [("expand", ",".join(position.expand))]
@@ -80,6 +131,10 @@ class ChargeOver:
             *offset,
         ]
 
+    def _where(self, clauses: Sequence[Clause]) -> tuple[tuple[str, str], ...]:
+        told = ",".join(f"{field}:{operator}:{escape(value)}" for field, operator, value in clauses)
+        return (("where", told),) if told else ()
+
     def decode(self, request: Request, reply: Reply) -> Page:
         """Return the rows that follow the request's position, and the request after it."""
         rows = rows_of(request, reply)
@@ -89,7 +144,16 @@ class ChargeOver:
         self._check_filter(request, rows)
         proceed = by_key if request.resource.keyset else by_offset
         fresh, following = proceed(request, rows, self._limit(request.resource))
-        return Page(fresh, reply.received, reply.server_time, following)
+        number = request.resource.id
+        return Page(
+            fresh,
+            reply.received,
+            reply.server_time,
+            following,
+            whole=position.whole,
+            # Their order was checked, by a number that never changes.
+            reached=(lambda row: whole(row[number])) if request.resource.keyset else None,
+        )
 
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:
         """Return a request for each row, if a list left out what it was asked to expand."""
@@ -146,6 +210,14 @@ class ChargeOver:
                 )  # fmt: skip
 
 
+def _fixed(each: Pass) -> tuple[Clause, ...]:
+    return ((each.where[0], "EQUALS", each.where[1]),) if each.where else ()
+
+
+def _only(resource: Resource, path: str, params: tuple[tuple[str, str], ...]) -> Request:
+    return Request(resource, path, params, Position((), (), single=True))
+
+
 def escape(value: str) -> str:
     r"""Return a value as the search language wants it, `:` and `,` behind a backslash.
 
@@ -171,6 +243,9 @@ def rows_of(request: Request, reply: Reply) -> list[Document]:
     for key in request.resource.records_path or ("response",):
         found = found.get(key) if isinstance(found, dict) else None
     rows = [found] if isinstance(found, dict) else found
+    if request.path.endswith("/_count"):
+        number = whole(found)
+        rows = None if number is None else [{"count": number}]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Garbled(f"{request}: the answer holds no list of rows")
     return rows

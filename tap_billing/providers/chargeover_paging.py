@@ -10,6 +10,8 @@ import orjson
 from tap_billing.errors import Garbled, Stalled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_billing.spec import Document, Request
 
 # The server may allow fewer rows a page than it was asked for; its smallest known page is its
@@ -25,6 +27,7 @@ Clause = tuple[str, str, str]
 class Position:
     """Where a read stands: the last identifier seen, and the offset where one is needed.
 
+    A `single` request is for one object, a `whole` read for every row.
     `first` is the list's first identifier, `size` the largest page that came, `steps` how often the
     offset was moved without a new row.
     """
@@ -39,29 +42,31 @@ class Position:
     size: int = 0
     steps: int = 0
     single: bool = False
+    whole: bool = False
 
 
 def by_key(
     request: Request, rows: list[Document], limit: int
 ) -> tuple[list[Document], Request | None]:
     """Page by the immutable identifier: nothing that changes meanwhile can shift a row."""
-    resource, position = request.resource, request.position
+    key, position = request.resource.id, request.position
     last = position.last
     fresh = []
     for row in rows:
-        number = whole(row.get(resource.id))
+        number = whole(row.get(key))
         if number is None:
-            raise Garbled(f"{request}: a row without {resource.id}")
+            raise Garbled(f"{request}: a row without {key}")
         if (last is not None and number < last) or number == position.last:
             raise Stalled(
                 f"{request}: row {number} came after row {last}, although"
-                f" {resource.id}:GT and order={resource.id}:ASC were asked for"
+                f" {key}:GT and order={key}:ASC were asked for"
             )
         # A filter on a row's lines may bring the row once for each of them.
         if number != last:
             fresh.append(row)
         last = number
-    if len(rows) < min(limit, SMALLEST_PAGE):
+    ends = [whole(value) for field, sign, value in position.where if sign == "LTE" and field == key]
+    if len(rows) < min(limit, SMALLEST_PAGE) or (last is not None and last in ends):
         return fresh, None
     return fresh, replace(request, position=replace(position, last=last))
 
@@ -141,3 +146,14 @@ def whole(value: Any) -> int | None:
         return int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def ranges(ids: Iterable[Any], span: int) -> list[tuple[int, int]]:
+    """Return the fewest ranges, ends included, of at most `span` numbers that hold all of these."""
+    found: list[tuple[int, int]] = []
+    for number in sorted({each for each in map(whole, ids) if each is not None}):
+        if found and number - found[-1][0] < span:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found

@@ -5,7 +5,7 @@ Filterable fields: developer.chargeover.com/docs/api, the "query for ..." page o
 
 from __future__ import annotations
 
-from tap_billing.spec import Pass, Resource, StreamSpec
+from tap_billing.spec import Pass, Related, Resource, StreamSpec
 
 OPERATORS = ("EQUALS", "NOTEQUALS", "GT", "GTE", "LT", "LTE", "CONTAINS", "IS:NULL", "ISNOT:NULL")
 
@@ -18,22 +18,83 @@ def _fields(text: str, custom: int = 0) -> frozenset[str]:
     return frozenset([*text.split(), *_custom(custom)])
 
 
+NEW, EDITED, DELETED = "new", "edited", "deleted"
 CREATED = Pass(
     "created",
-    "write_datetime",
     "a new row's mod_datetime may be null (the vendor's webhook sample of 2014)",
+    sees=(NEW,),
+    since="write_datetime",
 )
-MODIFIED = Pass("modified", "mod_datetime", "edits move mod_datetime (recorded before and after)")
+MODIFIED = Pass(
+    "modified",
+    "edits move mod_datetime (recorded before and after)",
+    sees=(NEW, EDITED),
+    since="mod_datetime",
+)
 CANCELLED = Pass(
     "cancelled",
-    "cancel_datetime",
     "a cancellation leaves mod_datetime alone (recorded: 24 of 24 packages)",
+    sees=("cancelled",),
+    since="cancel_datetime",
+)
+MOVING = (
+    "suspended or resumed",
+    "held",
+    "pay cycle or pay method changed",
+    "amounts moved",
+    "status moved by time (trial, current, overdue, expired)",
+    "cancelled",
+    "cancellation taken back",
+)
+LIVE = Pass(
+    "live",
+    "hold, pay cycle, pay method, amounts and time leave mod_datetime alone (recorded pairs)",
+    sees=MOVING,
+    where=("package_status_state", "a"),
+)
+SUSPENDED = Pass(
+    "suspended",
+    "a suspended package comes back by time, without an edit",
+    sees=("suspended or resumed",),
+    where=("package_status_state", "s"),
+)
+BILLED = Pass(
+    "billed",
+    "a package's amounts follow its invoices, also after its end",
+    sees=("amounts moved",),
+    of=(Related("invoices", ("package_id",)),),
+)
+OPEN = Pass(
+    "open",
+    "an invoice becomes overdue by time, and what was open and is not any more was settled",
+    sees=("becomes overdue", "voided", "written off", "paid"),
+    where=("invoice_status_state", "o"),
+)
+APPLIED = Pass(
+    "applied",
+    "a payment leaves its invoice's mod_datetime alone (devdocs webhooks/invoice-update)",
+    sees=("paid", "refunded", "payment voided or re-applied"),
+    of=(Related("transactions", ("applied_to", "invoice_id")),),
+)
+MOVED = Pass(
+    "moved",
+    "a balance changes without the customer's mod_datetime (recorded: customers 35 and 44)",
+    sees=("balance moved",),
+    of=(Related("invoices", ("customer_id",)), Related("transactions", ("customer_id",))),
 )
 TRANSACTED = Pass(
     "transacted",
-    "transaction_datetime",
-    "the only time that transactions can be searched by",
+    "the only time that transactions can be searched by; a void moves none (devdocs)",
+    sees=(
+        NEW,
+        "refunded",
+        "voided within transaction_window",
+        "re-applied within transaction_window",
+    ),
+    since="transaction_datetime",
+    windowed=True,
 )
+GONE = "a deleted row leaves nothing behind but a webhook"
 
 CUSTOMERS = Resource(
     name="customers",
@@ -41,7 +102,8 @@ CUSTOMERS = Resource(
     id="customer_id",
     keyset=True,
     created="write_datetime",
-    passes=(MODIFIED, CREATED),
+    passes=(MODIFIED, CREATED, MOVED),
+    blind={DELETED: GONE, "made inactive": "a status has no time of its own"},
     cursors=(("mod_datetime",), ("write_datetime",)),
     filterable=_fields(
         "customer_id parent_customer_id bill_state ship_state bill_country ship_country"
@@ -57,7 +119,12 @@ SUBSCRIPTIONS = Resource(
     id="package_id",
     keyset=True,
     created="write_datetime",
-    passes=(MODIFIED, CREATED, CANCELLED),
+    passes=(MODIFIED, CREATED, CANCELLED, LIVE, SUSPENDED, BILLED),
+    blind={
+        DELETED: GONE,
+        "held after its end": "recorded: package 555, cancelled, with a next invoice again",
+        "line removed": "an upgraded line gets a new line_item_id, the old one disappears",
+    },
     cursors=(("mod_datetime",), ("write_datetime",), ("cancel_datetime",)),
     filterable=_fields(
         "package_id customer_id token brand_id paymethod paycycle nickname bill_state ship_state"
@@ -89,7 +156,8 @@ INVOICES = Resource(
     id="invoice_id",
     keyset=True,
     created="write_datetime",
-    passes=(MODIFIED, CREATED),
+    passes=(MODIFIED, CREATED, OPEN, APPLIED),
+    blind={DELETED: GONE, "line removed": "a line that an update leaves out just disappears"},
     cursors=(("mod_datetime",), ("write_datetime",)),
     filterable=_fields(
         "invoice_id refnumber customer_id bill_state ship_state bill_country ship_country"
@@ -123,6 +191,10 @@ TRANSACTIONS = Resource(
     keyset=True,
     created="transaction_datetime",
     passes=(TRANSACTED,),
+    blind={
+        DELETED: GONE,
+        "voided or re-applied later": "void_datetime cannot be searched by, applied_to has none",
+    },
     cursors=(("transaction_datetime",),),
     filterable=_fields(
         "transaction_id customer_id gateway_id currency_id creditcard_id ach_id tokenized_id token"
@@ -152,6 +224,7 @@ CONTACTS = Resource(
     path="user",
     id="user_id",
     keyset=True,
+    blind={DELETED: GONE},
     filterable=_fields(
         "user_id external_key first_name last_name email phone user_type_id username"
         " customers.customer_id"
@@ -163,6 +236,7 @@ PLANS = Resource(
     path="item",
     id="item_id",
     keyset=True,
+    blind={DELETED: GONE},
     filterable=_fields("item_id name external_key accounting_sku item_type", custom=3),
     streams=(
         StreamSpec("plans", ("item_id",)),
@@ -179,6 +253,7 @@ QUOTES = Resource(
     path="quote",
     id="quote_id",
     keyset=True,
+    blind={DELETED: GONE},
     filterable=_fields(
         "quote_id customer_id brand_id currency_id refnumber token external_key date bill_state"
         " bill_country quote_status_str quote_status_state"
@@ -219,6 +294,7 @@ RESOURCES: tuple[Resource, ...] = (
             path=path,
             id=key,
             filterable=_fields(fields),
+            blind={DELETED: GONE},
             streams=(StreamSpec(name, (key,), selected=name == "promotions"),),
         )
         for name, path, key, fields in SMALL

@@ -9,37 +9,45 @@ import contextlib
 import io
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, BinaryIO
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from tap_billing import clock
 from tap_billing.bridge import pull
+from tap_billing.cast import moment
 from tap_billing.errors import ERRORS_FROM, Garbled, for_status
-from tap_billing.providers.cheddar_resources import (
-    LOOKUPS,
-    SHAPES,
-)
+from tap_billing.providers.cheddar_order import BY_CREATION, ordered
+from tap_billing.providers.cheddar_resources import CREATED, LOOKUPS, SHAPES
 from tap_billing.providers.cheddar_xml import error, parse, plain, verify
 from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 # The vendor's clients saw "No customers found." with either status.
 NONE = (400, 404)
 # How a path names a product; that of a custom stream may do so itself.
 PRODUCT = {"productcode", "productid"}
+CREATED_BETWEEN = ("createdAfterDate", "createdBeforeDate")
 # CheddarGetter began in 2009: nothing was created before, so a window from here is the first.
 EPOCH = date(2009, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The days on which a request's customers were created, both included; None is open."""
+    """The days on which a request's customers were created, both included; None is open.
+
+    What was asked for `until` a later day than the `last` is asked for next. An `ordered` request
+    wants customers by creation, a `whole` read all of them.
+    """
 
     first: date | None = None
     last: date | None = None
+    until: date | None = None
+    ordered: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +74,39 @@ class Cheddar:
             if key != "createdBeforeDate" or not resource.created
         )
         if not resource.created:
-            return [Request(resource, path, given)]
+            return [Request(resource, path, given, Window(whole=True))]
         start = self._day(scope.start) if scope.start else None
         before = filters.get("createdBeforeDate")
-        window = Window(start, date.fromisoformat(before) if before else None)
-        whole = Request(resource, path, given, window)
-        if not (scope.since and resource.passes):
-            return [whole]
-        # One day earlier: the zone of the API user is a setting here and may be wrong.
-        since = self._day(scope.since) - timedelta(days=1)
-        return [_narrow(whole, each.since, since) for each in resource.passes]
+        end = date.fromisoformat(before) if before else None
+        all_of_it = Request(resource, path, given, Window(start, end, end))
+        found: list[Request] = []
+        if scope.since:
+            # One day earlier: the zone of the API user is a setting here and may be wrong.
+            since = self._day(scope.since) - timedelta(days=1)
+            known = all_of_it
+            if scope.after is not None:
+                upto = min(date.fromisoformat(scope.after), end or date.max)
+                known = replace(all_of_it, position=Window(start, upto, upto))
+            found = [_narrow(known, each.since, since) for each in resource.passes if each.since]
+        if scope.whole:
+            if scope.after is not None:
+                next_day = date.fromisoformat(scope.after) + timedelta(days=1)
+                start = max(start, next_day) if start else next_day
+            ordered = "orderBy" not in filters
+            found.append(replace(all_of_it, position=Window(start, end, end, ordered, whole=True)))
+        return found
+
+    def among(self, resource: Resource, scope: Scope, ids: Iterable[Any]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
+        """Return nothing: no pass names customers by their identifier."""
+        return ()
+
+    def highest(self, resource: Resource, scope: Scope) -> Request | None:  # noqa: ARG002 - as above
+        """Return nothing: identifiers have no order."""
+        return None
+
+    def count(self, resource: Resource, scope: Scope, highest: int | None) -> Request | None:  # noqa: ARG002 - as above
+        """Return nothing: a document that ends with its closing tag is complete."""
+        return None
 
     def _day(self, when: datetime) -> date:
         return when.astimezone(ZoneInfo(self.timezone)).date()
@@ -83,13 +114,16 @@ class Cheddar:
     def url(self, request: Request) -> str:
         """Return path and query, each part encoded once; a code is a part of the path."""
         params = dict.fromkeys(request.params)
-        if request.position:
+        window: Window | None = request.position
+        if window:
             for key, day in (
-                ("createdAfterDate", request.position.first),
-                ("createdBeforeDate", request.position.last),
+                ("createdAfterDate", window.first),
+                ("createdBeforeDate", window.last),
             ):
                 if day:
                     params[(key, day.isoformat())] = None
+            if window.ordered:
+                params |= dict.fromkeys(BY_CREATION)
         lookup = next(
             (
                 (key, value)
@@ -116,7 +150,7 @@ class Cheddar:
         if root == "error":
             text, code = error(body, encoding, reply.status)
             if code in NONE and _none_found(request.resource).search(text):
-                return Page((), reply.received, reply.server_time, body=body)
+                return self._page(request, reply, (), body)
             raise for_status(code, f"{request}: {text or f'HTTP {code}'}")
         if reply.status >= ERRORS_FROM:
             raise for_status(reply.status, f"{request}: HTTP {reply.status} with <{root}>")
@@ -124,7 +158,25 @@ class Cheddar:
         if root != expected:
             raise Garbled(f"{request}: <{root}> came in place of <{expected}>")
         documents = self._documents(request.resource, body, encoding)
-        return Page(documents, reply.received, reply.server_time, body=body)
+        return self._page(request, reply, documents, body)
+
+    def _page(
+        self, request: Request, reply: Reply, documents: Iterable[Document], body: BinaryIO
+    ) -> Page:
+        window: Window | None = request.position
+        following = None
+        if window and window.last and window.last != window.until:
+            first = window.last + timedelta(days=1)
+            following = replace(request, position=replace(window, first=first, last=window.until))
+        return Page(
+            documents,
+            reply.received,
+            reply.server_time,
+            following,
+            body,
+            whole=bool(window and window.whole),
+            reached=_settled if window and window.ordered and ordered(body) else None,
+        )
 
     def _documents(self, resource: Resource, body: BinaryIO, encoding: str) -> Iterator[Document]:
         path = _path(resource)
@@ -150,19 +202,25 @@ class Cheddar:
         return None
 
     def halve(self, request: Request) -> Sequence[Request]:
-        """Return the request for the first and the second half of its creation dates."""
+        """Return the request for the first half of its creation dates; the rest follows it."""
         window: Window | None = request.position
         if window is None or not request.resource.created:
             return ()
         first = window.first or EPOCH
-        last = window.last or datetime.now(UTC).date() + timedelta(days=1)
+        last = window.last or clock.now().date() + timedelta(days=1)
         if last <= first:
             return ()
-        middle = first + (last - first) // 2
-        return [
-            replace(request, position=Window(window.first, middle)),
-            replace(request, position=Window(middle + timedelta(days=1), window.last)),
-        ]
+        half = replace(window, last=first + (last - first) // 2)
+        return [replace(request, position=half)]
+
+
+def _settled(customer: Document) -> str:
+    """Return the day up to which all customers have come, if they come by creation.
+
+    Three days less than this one's: offsets may differ, and the filters' days are those of another
+    zone perhaps.
+    """
+    return (moment(customer[CREATED], "UTC").date() - timedelta(days=3)).isoformat()
 
 
 def _path(resource: Resource) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ def _of_customer(
     return StreamSpec(name, keys, path, replication_key, {**PRODUCT, **lift})
 
 
+GONE = "a deleted row leaves nothing behind but a webhook"
 CUSTOMER_ID = {"customer_id": (0, "id")}
 SUBSCRIPTION_ID = {**CUSTOMER_ID, "subscription_id": (1, "id")}
 INVOICE_ID = {**SUBSCRIPTION_ID, "invoice_id": (2, "id")}
@@ -60,10 +61,30 @@ CUSTOMERS = Resource(
     id="id",
     created="createdAfterDate",
     passes=(
-        Pass("created", "createdAfterDate", "new customers"),
-        Pass("transacted", "transactedAfterDate", "payments, refunds and what they settled"),
-        Pass("cancelled", "canceledAfterDate", "cancellations, which come without a payment"),
+        Pass("created", "new customers", sees=("new",), since="createdAfterDate"),
+        Pass(
+            "transacted",
+            "payments, refunds and declines, and what they settled",
+            sees=("paid, declined or refunded", "plan changed with a payment"),
+            since="transactedAfterDate",
+        ),
+        Pass(
+            "cancelled",
+            "cancellations, which come without a payment",
+            sees=("cancelled",),
+            since="canceledAfterDate",
+        ),
     ),
+    blind={
+        "edited": "no filter looks at modifiedDatetime (docs.getcheddar.com)",
+        "plan changed without a payment": "a new subscription record has no filter",
+        "item quantity changed": "no filter (recorded: usage 13 h after modifiedDatetime)",
+        "charge added": "a charge of an open invoice has no filter",
+        "metadata changed": "no filter, and the customer's modifiedDatetime stays",
+        "cancellation taken back": "canceledDatetime is empty again",
+        "transaction voided": "its response changes in place (forum, questions/1717)",
+        "deleted": GONE,
+    },
     cursors=(
         (CREATED,),
         ("subscriptions", CREATED),
@@ -108,6 +129,7 @@ PLANS = Resource(
     name="plans",
     path="plans/get",
     id="id",
+    blind={"deleted": GONE},
     filterable=frozenset({"code", "id"}),
     streams=(
         StreamSpec("plans", ("id",)),
@@ -123,6 +145,7 @@ PROMOTIONS = Resource(
     name="promotions",
     path="promotions/get",
     id="id",
+    blind={"deleted": GONE},
     filterable=frozenset({"code", "id"}),
     streams=(
         StreamSpec("promotions", ("id",)),

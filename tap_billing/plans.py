@@ -1,0 +1,179 @@
+"""What a run reads of each resource: decided before the first request, from settings and state."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tap_billing import clock
+from tap_billing.errors import BillingError, SettingsError
+from tap_billing.memory import Memory, recall
+from tap_billing.spec import Scope
+from tap_billing.streams import FULL_TABLE, BillingStream, effective_since
+from tap_billing.sweeps import Policy, Reading, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tap_billing.settings import Settings
+    from tap_billing.spec import Resource
+
+# Neither provider is older; a bookmark that is would leave the calendar below.
+OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Plan:
+    """A resource with its selected streams, and how it is read.
+
+    `watched` are the paths along which it names rows of others, with the instant since when that
+    matters. One without streams is read for that alone.
+    """
+
+    resource: Resource
+    streams: list[BillingStream]
+    reading: Reading = field(default_factory=lambda: Reading(Scope()))
+    memories: Mapping[str, Memory] = field(default_factory=dict)
+    scope: str = ""
+    lookback: timedelta = timedelta()
+    watched: dict[tuple[str, ...], datetime] = field(default_factory=dict)
+    failure: BillingError | None = None
+
+    @property
+    def since(self) -> datetime | None:
+        """Since when others' documents matter to it, None if it is read whole.
+
+        That is when it was read last: a bookmark is older the less there is of it.
+        """
+        since, lookback = self.reading.scope.since, self.lookback
+        marks = [each.watermark for each in self.memories.values()]
+        known = [each - lookback for each in marks if each]
+        if since is None or self.reading.progress or len(known) < len(marks):
+            return since
+        return max(since, min(known))
+
+    @property
+    def standing(self) -> frozenset[str]:
+        """The rows that stood open or live at the last run."""
+        return frozenset().union(*(each.standing for each in self.memories.values()))
+
+    @property
+    def last(self) -> bool:
+        """Whether the run before had its turn with it, and was stopped before others had theirs."""
+        return any(each.ended for each in self.memories.values())
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return what the settings say of complete reads, as of now."""
+    return Policy(
+        clock.now(), settings.full_sweep_every, settings.max_deletions / 100, settings.versions
+    )
+
+
+def plans(
+    settings: Settings,
+    filters: Mapping[str, Any],
+    streams: Sequence[BillingStream],
+    resources: Iterable[Resource],
+) -> tuple[dict[str, Plan], dict[str, Plan]]:
+    """Return the plans of the selected streams' resources, and of those read for others only.
+
+    `filters` are the user's per resource. What is wrong with a state is the failure of its plan.
+    """
+    policy = policy_of(settings)
+    groups: dict[str, Plan] = {}
+    for stream in streams:
+        name = stream.resource.name
+        groups.setdefault(name, Plan(stream.resource, [])).streams.append(stream)
+    for plan in groups.values():
+        _decide(plan, settings, filters.get(plan.resource.name), policy)
+    further: dict[str, Plan] = {}
+    for resource in resources:
+        needed = _needed(resource, groups)
+        if not needed:
+            continue
+        earliest = min(needed.values())
+        serving = groups.get(resource.name)
+        if serving is None or serving.reading.scope.filters or serving.last or serving.failure:
+            scope = Scope(since=earliest, whole=False, window=settings.transaction_window)
+            serving = further[resource.name] = Plan(resource, [], Reading(scope))
+        _serve(serving, needed, earliest)
+    return groups, further
+
+
+def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> None:
+    streams, resource = plan.streams, plan.resource
+    full = any(stream.replication_method == FULL_TABLE for stream in streams)
+    since = None
+    try:
+        since = None if full else effective_since(streams)
+    except SettingsError as error:
+        plan.failure = error
+    scope = Scope(
+        start=None if full else settings.start,
+        filters=filters,
+        expand=tuple(k for k in resource.expand if any(each.needs(k) for each in streams)),
+        window=settings.transaction_window,
+    )
+    plan.scope = _fingerprint(scope)
+    plan.lookback = timedelta(seconds=settings.lookback)
+    plan.memories = {stream.name: recall(stream.stream_state) for stream in streams}
+    if any(each.scope not in (None, plan.scope) for each in plan.memories.values()):
+        # Rows that the former filters left out have no other way to come.
+        plan.memories = {
+            name: replace(each, progress=None, tried=None) for name, each in plan.memories.items()
+        }
+        since = None
+    if since is not None:
+        since = max(OLDEST, min(since, policy.now)) - plan.lookback
+    reading = decide(resource, plan.memories, since, scope, policy)
+    if reading.progress:
+        back = max(OLDEST, reading.progress.since) - plan.lookback
+        reading = replace(reading, scope=replace(reading.scope, since=back))
+    plan.reading = reading
+    for stream in streams:
+        stream.memory = plan.memories[stream.name]
+        stream.version = reading.version
+
+
+def _needed(resource: Resource, groups: Mapping[str, Plan]) -> dict[tuple[str, ...], datetime]:
+    """Return the paths along which incremental reads want this resource's documents to name rows.
+
+    With each the instant since when.
+    """
+    found: dict[tuple[str, ...], datetime] = {}
+    for plan in groups.values():
+        since = plan.since
+        named = [
+            each.path
+            for one in plan.resource.passes
+            for each in one.of
+            if each.resource == resource.name
+        ]
+        if named and since is not None and plan.failure is None:
+            since = min([since, *_needed(plan.resource, groups).values()])
+            found |= {path: min(since, found.get(path, since)) for path in named}
+    return found
+
+
+def _serve(plan: Plan, needed: Mapping[tuple[str, ...], datetime], earliest: datetime) -> None:
+    """Let a plan bring what others need of it."""
+    scope = plan.reading.scope
+    plan.watched = {path: since - scope.window for path, since in needed.items()}
+    expand = {path[0] for path in needed if len(path) > 1} & set(plan.resource.expand)
+    scope = replace(scope, expand=(*scope.expand, *sorted(expand - set(scope.expand))))
+    if scope.since is not None:
+        scope = replace(scope, since=min(scope.since, earliest))
+    plan.reading = replace(plan.reading, scope=scope)
+
+
+def _fingerprint(scope: Scope) -> str:
+    """Return what tells these filters from others, but not what they are."""
+    if not scope.filters and scope.start is None:
+        return "all"
+    told = orjson.dumps([scope.filters, scope.start], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(told, digest_size=8).hexdigest()
