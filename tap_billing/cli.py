@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
 from json import JSONDecodeError
+
+SUBCOMMANDS = ("doctor", "reconcile", "sandbox")
 
 logger = logging.getLogger("tap-billing")
 
@@ -13,10 +16,10 @@ logger = logging.getLogger("tap-billing")
 def main(arguments: list[str] | None = None) -> None:
     """Run the command with its arguments (the process's by default) and exit with its code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["sandbox"]:
-        from tap_billing.sandbox.cli import main as sandbox  # noqa: PLC0415 - only when asked for
-
-        sys.exit(sandbox(given[1:]))
+    if given and given[0] in SUBCOMMANDS:
+        # Not before it is asked for: the tap itself needs none of them.
+        command = importlib.import_module(f"tap_billing.{given[0]}.cli")
+        sys.exit(command.main(given[1:]))
     from tap_billing.errors import BillingError, advised  # noqa: PLC0415 - not for the sandbox
     from tap_billing.tap import TapBilling  # noqa: PLC0415
 

@@ -9,7 +9,16 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tap_billing.errors import BillingError, NoReader, Refused, Unauthorized, advised
+from tap_billing.cast import render
+from tap_billing.closing import Closing
+from tap_billing.errors import (
+    BillingError,
+    Forbidden,
+    NoReader,
+    Refused,
+    Unauthorized,
+    advised,
+)
 from tap_billing.feed import Feed
 from tap_billing.memory import Memory, Progress, Sweep, Tried
 from tap_billing.plans import plans, policy_of
@@ -269,6 +278,27 @@ class Run:
         logger.debug("%s in full", plan.resource.name, exc_info=error)
         self.failures |= dict.fromkeys(names, error)
 
+    def closings(self) -> list[Closing]:
+        """Return how each selected stream stands."""
+        return [self._closing(stream) for stream in self._streams]
+
+    def _closing(self, stream: BillingStream) -> Closing:
+        name = stream.resource.name
+        before, after = self._plans[name].memories[stream.name].watermark, stream.memory.watermark
+        error = self.failures.get(stream.name)
+        outcome = "complete" if stream.complete else "more to do" if self.more else "incomplete"
+        return Closing(
+            stream.name,
+            "forbidden" if isinstance(error, Forbidden) else outcome,
+            stream.rows,
+            self._session.traffic.requests[name],
+            render(before) if before else None,
+            render(after) if after else None,
+            stream.stream_state.get("replication_key_value"),
+            stream.activated,
+            "" if stream.complete else str(error or ""),
+        )
+
     def sample(self, stream: BillingStream) -> Iterator[tuple[datetime, Record]]:
         """Yield a few records of a stream, all of a resource's streams out of one page or two."""
         name = stream.resource.name
@@ -289,7 +319,8 @@ class Run:
                 for document in itertools.islice(page.documents, SAMPLE - seen):
                     seen += 1
                     for name, cut in cuts.items():
-                        found.setdefault(name, [(page.received, each) for each in cut(document)])
+                        if not found.get(name):
+                            found[name] = [(page.received, each) for each in cut(document)]
                 page.close()
                 if seen >= SAMPLE or all(map(found.get, cuts)):
                     break

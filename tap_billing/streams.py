@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from tap_billing.cast import EXTRA, caster, moment, render
 from tap_billing.cut import cutter
-from tap_billing.errors import BillingError, Garbled, SettingsError
+from tap_billing.errors import BillingError, Garbled, NoReader, SettingsError
 from tap_billing.memory import Memory, remember
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class BillingStream(Stream):
         self.shape = shape
         self.rows = 0
         self.complete = False
+        self.activated = False
         self.memory = Memory()
         self._is_told = False
         self._received: datetime | None = None
@@ -183,13 +184,17 @@ class BillingStream(Stream):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, Any, Any]:
-        if write_messages:
-            self.tap.run.read(self)
+        if write_messages and self.ABORT_AT_RECORD_COUNT is None:
+            try:
+                self.tap.run.read(self)
+            except NoReader as error:
+                self.tap.broken(error)
+                raise
             with self.get_record_counter() as counter, self.get_sync_timer():
                 counter.increment(self.rows)
             return
         try:
-            yield from super()._sync_records(context, write_messages=False)
+            yield from super()._sync_records(context, write_messages=write_messages)
         except (AbortedSyncFailedException, AbortedSyncPausedException):
             # A connection test has seen enough, which the SDK would log as an error.
             return
@@ -206,6 +211,7 @@ class BillingStream(Stream):
         """Let the target delete what does not carry the version of a sweep."""
         self._write_schema_message()
         self._write_activate_version_message(swept.version)
+        self.activated = True
 
     def remember(self, memory: Memory, bookmark: datetime | None = None) -> None:
         """Put a memory into the state, and a bookmark unless it is earlier than the one there."""

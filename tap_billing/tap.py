@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import threading
 import weakref
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
 from dotenv import find_dotenv
 from singer_sdk import Tap
 from singer_sdk.configuration._dict_config import parse_environment_config
@@ -18,9 +21,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_billing import custom, filters, schemas
+from tap_billing import clock, closing, custom, filters, schemas
+from tap_billing.cast import render
 from tap_billing.checks import environment, floats, problems
-from tap_billing.errors import BillingError, SettingsError
+from tap_billing.errors import BillingError, LocalError, SettingsError
 from tap_billing.providers import chargeover_resources, cheddar_resources
 from tap_billing.run import Run
 from tap_billing.session import Session
@@ -39,6 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+# Seconds from a signal to the end: what calls for it waits no longer than ten.
+GRACE = 4.0
+
 CATALOGUE: dict[str, tuple[Resource, ...]] = {
     "chargeover": chargeover_resources.RESOURCES,
     "cheddar": cheddar_resources.RESOURCES,
@@ -52,6 +59,7 @@ class TapBilling(Tap):
     package_name = "tap-billing"
     config_jsonschema = config_jsonschema()
     message_writer_class = OrjsonWriter
+    manifest: ClassVar[Path | None] = None
     # Not BATCH: the SDK's files contain deselected and mapped-away fields.
     capabilities = [  # noqa: RUF012 - the SDK declares a list
         TapCapabilities.CATALOG,
@@ -211,15 +219,62 @@ class TapBilling(Tap):
         """The streams, as what they are."""
         return [each for each in self.streams.values() if isinstance(each, BillingStream)]
 
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        """Return the command, with an option for the run's manifest."""
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--manifest"],
+                metavar="FILE",
+                help="Write how each stream ended to a file, as JSON.",
+                expose_value=False,
+                callback=cls._accept_manifest,
+            )
+        )
+        return command
+
+    @classmethod
+    def _accept_manifest(cls, _: click.Context, __: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            try:
+                Path(value).open("a", encoding="utf-8").close()
+            except OSError as error:
+                raise LocalError(f"--manifest: {value}: {error.strerror}") from None
+            cls.manifest = Path(value)
+
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Write STATE and exit as a process that the signal ended: 0 would pass for a good run."""
-        if not getattr(self.message_writer, "writing", False):
-            self.state_writer.write_state(self.state)
-        self.logger.warning(
-            "Stopped by signal %d; the next run goes on from the last STATE", signum
-        )
+        # However long the target takes what is being written, and whatever else is in the way.
+        deadline = threading.Timer(GRACE, os._exit, (128 + signum,))
+        deadline.daemon = True
+        deadline.start()
+        writer = self.message_writer
+        if getattr(writer, "writing", False):
+            writer.afterwards = partial(self._stop, signum)  # type: ignore[attr-defined]
+        else:
+            self._stop(signum)
+
+    def _stop(self, signum: int) -> None:
+        self.state_writer.write_state(self.state)
+        stopped = f"stopped by signal {signum}"
+        self.logger.warning("%s; the next run goes on from the last STATE", stopped.capitalize())
+        self._close_with(stopped)
         sys.exit(128 + signum)
+
+    def broken(self, error: BillingError) -> None:
+        """Say how far the run came, which cannot go on."""
+        self._close_with(str(error))
+
+    def _close_with(self, stopped: str = "") -> None:
+        """Log how the streams ended, and write the manifest if one is wanted."""
+        closings = self.run.closings() if "run" in self.__dict__ else []
+        closing.tell(closings)
+        if self.manifest is not None:
+            ends = render(clock.now())
+            closing.write(self.manifest, closings, ended=ends, stopped=stopped)
 
     def ended(self, stream: BillingStream) -> None:
         """Finish the run after its last stream: the last message is STATE, failures are raised.
@@ -229,16 +284,20 @@ class TapBilling(Tap):
         """
         if stream is not self.billing_streams[-1]:
             return
+        failed = more = False
         if "run" in self.__dict__:
             self.run.finish()
+            failed, more = bool(self.run.failures), self.run.more
         if not getattr(self.message_writer, "ended_with_state", False):
             self.write_message(StateMessage(value=self.state))
-        failed = "run" in self.__dict__ and bool(self.run.failures)
+        self._close_with("more to do" if more else "")
+        left = [each.name for each in self.billing_streams if each.selected and not each.complete]
         self.close()
+        if more:
+            self.logger.warning(
+                "more to do: max_records or max_runtime has stopped the run; the next one goes on"
+            )
         if failed:
-            left = [
-                each.name for each in self.billing_streams if each.selected and not each.complete
-            ]
             raise BillingError(
                 f"incomplete: {', '.join(left)}; their bookmarks stay, the next run reads them"
                 " again"

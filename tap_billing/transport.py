@@ -31,7 +31,7 @@ from tap_billing.headers import http_date, retry_after
 from tap_billing.pacing import Pacing
 from tap_billing.retries import LONGEST_WAIT, persistent
 from tap_billing.spec import Page, Reply
-from tap_billing.spool import on_disk
+from tap_billing.disk import on_disk
 from tap_billing.tls import trusted
 
 if TYPE_CHECKING:

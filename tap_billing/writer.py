@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, StateMessage
@@ -10,6 +11,9 @@ from typing_extensions import override
 
 from tap_billing.codec import encode
 from tap_billing.errors import NoReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BUFFERED = 64 * 1024
 
@@ -22,8 +26,9 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         self._lines: list[bytes] = []
         self._size = 0
         self.ended_with_state = False
-        # A signal handler must not write in the middle of a line.
+        # A signal handler must not write in the middle of a line: it asks for what is to follow.
         self.writing = False
+        self.afterwards: Callable[[], None] | None = None
 
     @override
     def serialize_message(self, message: Message) -> bytes:
@@ -39,7 +44,7 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
             self.flush()
 
     def flush(self) -> None:
-        """Write what is buffered; the buffer is emptied only after the write returned."""
+        """Write what is buffered, then what a signal has asked for meanwhile."""
         self.writing = True
         try:
             self._write()
@@ -48,9 +53,12 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
                 "the program that reads the messages has ended; see its own output"
             ) from error
         finally:
+            self._lines.clear()
+            self._size = 0
             self.writing = False
-        self._lines.clear()
-        self._size = 0
+        if self.afterwards is not None:
+            afterwards, self.afterwards = self.afterwards, None
+            afterwards()
 
     def _write(self) -> None:
         # Looked up each time, because test helpers redirect stdout after the tap was made.
