@@ -187,29 +187,40 @@ class Feed:
         """Begin to fetch, a few pages ahead of the consumer."""
         if self._ahead is None:
             self._began = self._horizon.watermark = clock.now()
-            self._ahead = self._connection.read(self.resource, self.reading.scope)
+            scope = self.reading.scope
+            passes = scope.since is not None
+            self._ahead = self._connection.read(
+                self.resource, replace(scope, whole=False, counted=False) if passes else scope
+            )
 
     def pages(self, named: Iterable[str], standing: Iterable[str]) -> Iterator[Page]:
-        """Yield all pages, in order, and last those of the rows that others have `named`.
+        """Yield the pages of all passes, of the rows that others have `named`, and of a whole read.
 
-        Of the rows that were `standing` at the last run, those that did not come are asked for.
+        Of the rows that were `standing` at the last run, those that did not come are asked for. A
+        whole read comes last: a checkpoint in it says that everything before it was seen.
         """
         self.start()
         yield from self._read(self._ahead or ())
+        scope = self.reading.scope
+        if scope.since is not None:
+            yield from self._left({*named, *standing})
+        if scope.since is not None and scope.whole:
+            self._ahead = self._connection.read(self.resource, replace(scope, since=None))
+            yield from self._read(self._ahead)
         self.ended = True
-        if self.reading.scope.since is None:
-            return
-        left = {*named, *standing} - self._seen
-        after = self.reading.scope.after
-        if after is not None:
-            # Rows above it have just come, with the whole read.
-            left = {each for each in left if each.isdecimal() and int(each) <= int(after)}
+
+    def _left(self, wanted: set[str]) -> Iterator[Page]:
+        """Yield pages of those wanted rows that did not come yet."""
+        scope = self.reading.scope
+        left = wanted - self._seen
+        if scope.after is not None:
+            # Rows above it will come with the whole read.
+            left = {each for each in left if each.isdecimal() and int(each) <= int(scope.after)}
         if left:
-            scope = replace(self.reading.scope, after=None)
-            self._ahead = self._connection.read(self.resource, scope, left)
+            self._ahead = self._connection.read(self.resource, replace(scope, after=None), left)
             for page in self._read(self._ahead):
-                wanted = [each for each in page.documents if self._identity(each) in left]
-                yield replace(page, documents=wanted)
+                found = [each for each in page.documents if self._identity(each) in left]
+                yield replace(page, documents=found)
 
     def _read(self, ahead: Iterable[Page]) -> Iterator[Page]:
         for page in ahead:

@@ -16,6 +16,7 @@ from tap_billing.errors import (
     Forbidden,
     NoReader,
     Refused,
+    TooManyDeletions,
     Unauthorized,
     advised,
 )
@@ -95,6 +96,7 @@ class Run:
         """Read what was put off, and leave in the state what the next run may put off."""
         for plan in self._later:
             self._read(plan)
+        self.more = self.more and not all(stream.complete for stream in self._streams)
         for stream in self._streams:
             stream.remember(replace(stream.memory, ended=self.more and stream.complete))
 
@@ -148,16 +150,18 @@ class Run:
     def _look(self, plan: Plan) -> None:
         """Read a resource for what it names only."""
         feed = self._feed(plan)
-        if plan.failure is not None or feed.ended:
+        if feed.ended or isinstance(plan.failure, Refused):
             return
+        if plan.failure is not None:
+            raise plan.failure
         try:
             for page in feed.pages((), ()):
                 for _ in feed.documents(page):
                     pass
-        except Unauthorized:
-            raise
-        except Refused as error:
+        except BillingError as error:
             plan.failure = error
+            if isinstance(error, Unauthorized) or not isinstance(error, Refused):
+                raise
             logger.warning(
                 "%s are not readable: what only they tell of others is seen by the next complete"
                 " read (%s)",
@@ -234,7 +238,13 @@ class Run:
         """Save what a read has reached, and delete what a sweep did not bring."""
         feed, reading = self._feed(plan), plan.reading
         outcome = feed.outcome(writing.rows)
-        found = proven(reading, outcome, policy_of(self._settings))
+        try:
+            found = proven(reading, outcome, policy_of(self._settings))
+        except TooManyDeletions:
+            # Not to be gone on with: what lacked may be back.
+            for stream in plan.streams:
+                stream.remember(replace(stream.memory, progress=None))
+            raise
         if isinstance(found, Doubt):
             logger.warning(
                 "%s: nothing is deleted, the read cannot be shown to be complete: %s",

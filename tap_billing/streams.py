@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Stream
 from singer_sdk.exceptions import AbortedSyncFailedException, AbortedSyncPausedException
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_billing.cast import EXTRA, caster, moment, render
@@ -198,6 +199,8 @@ class BillingStream(Stream):
         except (AbortedSyncFailedException, AbortedSyncPausedException):
             # A connection test has seen enough, which the SDK would log as an error.
             return
+        finally:
+            self.save()
 
     def write(self, received: datetime, records: Iterable[Record]) -> None:
         """Write records of one response, after the stream's SCHEMA."""
@@ -227,7 +230,8 @@ class BillingStream(Stream):
 
     def save(self) -> None:
         """Write a STATE message."""
-        self.tap.state_writer.write_state(self.tap_state)
+        # The SDK's own way leaves out a state that has not changed, and then nothing is flushed.
+        self.tap.write_message(StateMessage(value=self.tap_state))
 
     @override
     def _write_schema_message(self) -> None:

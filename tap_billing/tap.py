@@ -258,7 +258,7 @@ class TapBilling(Tap):
             self._stop(signum)
 
     def _stop(self, signum: int) -> None:
-        self.state_writer.write_state(self.state)
+        self.write_message(StateMessage(value=self.state))
         stopped = f"stopped by signal {signum}"
         self.logger.warning("%s; the next run goes on from the last STATE", stopped.capitalize())
         self._close_with(stopped)

@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from tap_billing import clock
+from tap_billing.disk import on_disk
 from tap_billing.errors import (
     ADVICE,
     ERRORS_FROM,
@@ -31,7 +32,6 @@ from tap_billing.headers import http_date, retry_after
 from tap_billing.pacing import Pacing
 from tap_billing.retries import LONGEST_WAIT, persistent
 from tap_billing.spec import Page, Reply
-from tap_billing.disk import on_disk
 from tap_billing.tls import trusted
 
 if TYPE_CHECKING:
