@@ -100,7 +100,8 @@ def plans(
         serving = groups.get(resource.name)
         if serving is None or serving.reading.scope.filters or serving.last or serving.failure:
             scope = Scope(since=earliest, whole=False, window=settings.transaction_window)
-            serving = further[resource.name] = Plan(resource, [], Reading(scope))
+            memories = serving.memories if serving else {}
+            serving = further[resource.name] = Plan(resource, [], Reading(scope), memories)
         _serve(serving, needed, earliest)
     return groups, further
 

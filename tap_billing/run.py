@@ -92,13 +92,19 @@ class Run:
         self._prepare()
         self._read(plan)
 
-    def finish(self) -> None:
-        """Read what was put off, and leave in the state what the next run may put off."""
+    def finish(self) -> bool:
+        """Read what was put off, and note what the next run may put off.
+
+        Return whether that has changed the state.
+        """
         for plan in self._later:
             self._read(plan)
         self.more = self.more and not all(stream.complete for stream in self._streams)
-        for stream in self._streams:
-            stream.remember(replace(stream.memory, ended=self.more and stream.complete))
+        notes = {stream: self.more and stream.complete for stream in self._streams}
+        changed = [stream for stream, ended in notes.items() if ended != stream.memory.ended]
+        for stream in changed:
+            stream.remember(replace(stream.memory, ended=notes[stream]))
+        return bool(changed)
 
     def _prepare(self) -> None:
         """Begin to fetch every resource that has its turn now."""
@@ -155,7 +161,7 @@ class Run:
         if plan.failure is not None:
             raise plan.failure
         try:
-            for page in feed.pages((), ()):
+            for page in feed.pages((), plan.standing):
                 for _ in feed.documents(page):
                     pass
         except BillingError as error:

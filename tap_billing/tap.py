@@ -40,7 +40,7 @@ from tap_billing.streams import BillingStream, forced
 from tap_billing.writer import OrjsonWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
 # Seconds from a signal to the end: what calls for it waits no longer than ten.
@@ -50,6 +50,19 @@ CATALOGUE: dict[str, tuple[Resource, ...]] = {
     "chargeover": chargeover_resources.RESOURCES,
     "cheddar": cheddar_resources.RESOURCES,
 }
+
+
+def checked(config: Mapping[str, Any]) -> tuple[tuple[Resource, ...], dict[str, Any]]:
+    """Return all resources, the user's own after ours, and the filters by resource name.
+
+    Raises SettingsError for a custom stream or a filter that is not allowed.
+    """
+    provider = config["provider"]
+    known = CATALOGUE[provider]
+    taken = [spec.name for resource in known for spec in resource.streams]
+    own, wanted = custom.resources(provider, config.get("custom_streams"), taken)
+    wanted |= filters.checked(provider, known, config.get("filters"))
+    return (*known, *own), wanted
 
 
 class TapBilling(Tap):
@@ -107,24 +120,21 @@ class TapBilling(Tap):
         errors = problems(self.config, further)
         if not errors:
             try:
-                self._checked(self.config["provider"])
+                checked(self.config)
             except SettingsError as error:
                 errors = [str(error)]
         if errors and raise_errors:
             raise ConfigValidationError("; ".join(errors), errors=errors, schema=schema)
         return errors
 
-    def _checked(self, provider: str) -> tuple[tuple[Resource, ...], dict[str, Any]]:
-        """Return all resources with the user's, and the filters by resource name."""
-        known = CATALOGUE[provider]
-        taken = [spec.name for resource in known for spec in resource.streams]
-        own, wanted = custom.resources(provider, self.config.get("custom_streams"), taken)
-        wanted |= filters.checked(provider, known, self.config.get("filters"))
-        return (*known, *own), wanted
-
     @cached_property
     def _selection(self) -> tuple[tuple[Resource, ...], dict[str, Any]]:
-        return self._checked(self.settings.provider)
+        return checked(self.config)
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The user's filters, checked, by the name of their resource."""
+        return self._selection[1]
 
     @cached_property
     def settings(self) -> Settings:
@@ -140,7 +150,7 @@ class TapBilling(Tap):
         if provider not in PROVIDERS:
             self.logger.warning("provider is not set: these are ChargeOver's streams")
             provider = "chargeover"
-        resources, _ = self._checked(provider)
+        resources, _ = checked({**self.config, "provider": provider})
         return [
             BillingStream(self, spec, resource, self._shape(provider, resource, spec))
             for resource in resources
@@ -164,7 +174,7 @@ class TapBilling(Tap):
             return [dict.fromkeys(entry.schema.to_dict().get("properties", {}))]
         if (spec.schema or {}).get("properties") or self._validate_config(raise_errors=False):
             return []
-        scope = Scope(filters=self._selection[1].get(resource.name))
+        scope = Scope(filters=self.filters.get(resource.name))
         ahead = self.session.read(resource, scope)
         page = None
         try:
@@ -284,11 +294,11 @@ class TapBilling(Tap):
         """
         if stream is not self.billing_streams[-1]:
             return
-        failed = more = False
+        failed = more = changed = False
         if "run" in self.__dict__:
-            self.run.finish()
+            changed = self.run.finish()
             failed, more = bool(self.run.failures), self.run.more
-        if not getattr(self.message_writer, "ended_with_state", False):
+        if changed or not getattr(self.message_writer, "ended_with_state", False):
             self.write_message(StateMessage(value=self.state))
         self._close_with("more to do" if more else "")
         left = [each.name for each in self.billing_streams if each.selected and not each.complete]

@@ -79,6 +79,7 @@ CUSTOMERS = Resource(
         "edited": "no filter looks at modifiedDatetime (docs.getcheddar.com)",
         "plan changed without a payment": "a new subscription record has no filter",
         "item quantity changed": "no filter (recorded: usage 13 h after modifiedDatetime)",
+        "billed without a payment": "an invoice over 0.00 has no transaction",
         "charge added": "a charge of an open invoice has no filter",
         "metadata changed": "no filter, and the customer's modifiedDatetime stays",
         "cancellation taken back": "canceledDatetime is empty again",

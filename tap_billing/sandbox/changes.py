@@ -8,10 +8,11 @@ from tap_billing.sandbox import charges, names, wallet
 from tap_billing.sandbox.model import Charge, Contact, Metadatum
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from random import Random
 
     from tap_billing.sandbox.company import Company
-    from tap_billing.sandbox.model import Customer, Subscription
+    from tap_billing.sandbox.model import Customer, Invoice, Subscription, Transaction
 
 
 def new_card(company: Company, subscription: Subscription, dice: Random) -> None:
@@ -146,6 +147,68 @@ def edit_invoice(company: Company, subscription: Subscription, dice: Random) -> 
         invoice = company.invoices[subscription.invoice_ids[-1]]
         invoice.memo = dice.choice(("Thanks!", "PO 4711: see attachment, p. 2", ""))
         invoice.modified = company.now
+
+
+def set_quantity(company: Company, subscription: Subscription, quantity: Decimal) -> None:
+    """Set the quantity that a subscription has used of its first item."""
+    tracked = subscription.phases[-1].tracked[0]
+    tracked.quantity = quantity
+    tracked.created = tracked.created or company.now
+    tracked.modified = company.now
+
+
+def remove_line(company: Company, invoice: Invoice) -> Charge:
+    """Take the last line out of an invoice: its modified time moves, the line leaves no trace."""
+    gone = invoice.charges.pop()
+    invoice.subtotal -= gone.rate * gone.quantity
+    invoice.taxes -= gone.tax
+    less = invoice.total - invoice.subtotal - invoice.taxes
+    invoice.total -= less
+    company.customers[invoice.customer_id].invoiced -= less
+    if invoice.subscription_id is not None:
+        company.subscriptions[invoice.subscription_id].invoiced -= less
+    invoice.modified = company.now
+    return gone
+
+
+def delete_transaction(company: Company, transaction: Transaction) -> None:
+    """Delete a transaction that is applied to nothing, such as an attempt that was declined."""
+    if transaction.invoice_id is not None:
+        company.invoices[transaction.invoice_id].transaction_ids.remove(transaction.id)
+    del company.transactions[transaction.id]
+
+
+def delete_invoice(company: Company, invoice: Invoice) -> None:
+    """Delete an invoice with its transactions; no trace is left."""
+    _drop(company.transactions, invoice.transaction_ids)
+    customer = company.customers[invoice.customer_id]
+    customer.invoice_ids.remove(invoice.id)
+    customer.invoiced -= 0 if invoice.voided else invoice.total
+    customer.paid -= invoice.payments
+    customer.credited -= invoice.credits
+    customer.written_off -= invoice.written_off
+    for bills in company.phase_invoices.values():
+        if invoice in bills:
+            bills.remove(invoice)
+    if invoice.subscription_id is not None:
+        subscription = company.subscriptions[invoice.subscription_id]
+        subscription.invoice_ids.remove(invoice.id)
+        subscription.invoiced -= 0 if invoice.voided else invoice.total
+        subscription.collected -= invoice.payments
+    del company.invoices[invoice.id]
+
+
+def delete_subscription(company: Company, subscription: Subscription) -> None:
+    """Delete a subscription that is not its customer's only one, with all that belongs to it."""
+    for number in list(subscription.invoice_ids):
+        delete_invoice(company, company.invoices[number])
+    for phase in subscription.phases:
+        company.phase_invoices.pop(phase.id, None)
+    _drop(company.usages, subscription.usage_ids)
+    notes, mine = company.notes, ("billing_package", subscription.id)
+    _drop(notes, [key for key, row in notes.items() if (row.context, row.context_id) == mine])
+    company.customers[subscription.customer_id].subscription_ids.remove(subscription.id)
+    del company.subscriptions[subscription.id]
 
 
 def delete_customer(company: Company, customer: Customer) -> None:

@@ -98,6 +98,10 @@ class Company:
             action(self, entity)
         self.now = max(self.now, end)
 
+    def pause(self) -> None:
+        """Let nothing more happen by itself: time passes, and what others do to the books."""
+        self._agenda.clear()
+
     def at(self, instant: datetime, action: Action, entity: int) -> None:
         """Put an action on the agenda; those of one instant happen in the order they came in."""
         self._scheduled += 1

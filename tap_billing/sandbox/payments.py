@@ -53,11 +53,7 @@ def attempt(company: Company, invoice_id: int) -> None:
     if dice.random() < (APPROVED_AGAIN if invoice.declines else APPROVED):
         _pay(company, invoice, invoice.balance, dice)
         return
-    error, message = dice.choice(DECLINES)
-    declined = _record(company, invoice.customer_id, invoice, "pay", invoice.balance)
-    declined.approved, declined.error, declined.message = False, error, message
-    declined.fee, declined.reference = 0, ""
-    invoice.declines += 1
+    decline(company, invoice, dice)
     if invoice.declines <= len(REPEATS):
         days = REPEATS[invoice.declines - 1]
         company.at(company.now + timedelta(days=days), attempt, invoice_id)
@@ -66,6 +62,16 @@ def attempt(company: Company, invoice_id: int) -> None:
     if subscription is not None and subscription.cancelled is None and dice.random() < LEAVE:
         billing.stop(company, subscription, "nonpayment", "Declined after 4 attempts")
     company.at(company.now + timedelta(days=dice.randrange(40, 120)), give_up, invoice_id)
+
+
+def decline(company: Company, invoice: Invoice, dice: Random) -> Transaction:
+    """Try in vain to charge an open invoice."""
+    error, message = dice.choice(DECLINES)
+    declined = _record(company, invoice.customer_id, invoice, "pay", invoice.balance)
+    declined.approved, declined.error, declined.message = False, error, message
+    declined.fee, declined.reference = 0, ""
+    invoice.declines += 1
+    return declined
 
 
 def settle(company: Company, invoice_id: int) -> None:
@@ -88,11 +94,16 @@ def give_up(company: Company, invoice_id: int) -> None:
         return
     throw = company.dice("give up", invoice_id).random()
     if throw < WRITE_OFF:
-        company.customers[invoice.customer_id].written_off += invoice.balance
-        invoice.written_off += invoice.balance
-        invoice.paid_on = local_date(company.now)
+        write_off(company, invoice)
     elif throw < VOID:
         billing.void(company, invoice)
+
+
+def write_off(company: Company, invoice: Invoice) -> None:
+    """Give up what is open of an invoice; its modified time does not move."""
+    company.customers[invoice.customer_id].written_off += invoice.balance
+    invoice.written_off += invoice.balance
+    invoice.paid_on = local_date(company.now)
 
 
 def refund(company: Company, payment: Transaction, amount: int) -> None:
@@ -113,13 +124,28 @@ def void(company: Company, payment: Transaction) -> None:
     """Void a payment: it is no longer applied, and its invoices are open again."""
     payment.voided = payment.modified = company.now
     for application in payment.applied:
+        company.at(company.now + timedelta(days=2), attempt, application.invoice_id)
+    unapply(company, payment)
+
+
+def reapply(company: Company, payment: Transaction, invoice: Invoice) -> None:
+    """Apply a payment to another open invoice of its customer; what it paid is open again."""
+    left = payment.amount
+    unapply(company, payment)
+    amount = min(left, invoice.balance)
+    _apply(company, payment, invoice, amount)
+    payment.modified = company.now
+
+
+def unapply(company: Company, payment: Transaction) -> None:
+    """Take a payment from its invoices, which are open again; no modified time moves."""
+    for application in payment.applied:
         invoice = company.invoices[application.invoice_id]
         invoice.payments -= application.amount
         invoice.paid_on = None
         company.customers[invoice.customer_id].paid -= application.amount
         if invoice.subscription_id is not None:
             company.subscriptions[invoice.subscription_id].collected -= application.amount
-        company.at(company.now + timedelta(days=2), attempt, invoice.id)
     payment.applied = []
 
 
@@ -140,11 +166,21 @@ def credit(company: Company, customer: Customer, invoice: Invoice | None, amount
         invoice.paid_on = local_date(company.now)
 
 
-def _pay(company: Company, invoice: Invoice, amount: int, dice: Random) -> None:
+def pay(company: Company, invoice: Invoice, amount: int) -> Transaction:
+    """Book a payment of (a part of) what is open of an invoice."""
     payment = _record(company, invoice.customer_id, invoice, "pay", amount)
-    payment.applied = [Application(invoice.id, amount)]
+    _apply(company, payment, invoice, amount)
+    return payment
+
+
+def _pay(company: Company, invoice: Invoice, amount: int, dice: Random) -> None:
+    payment = pay(company, invoice, amount)
     if dice.random() < 1 / 40:
         payment.memo = 'Paid by "phone": <thanks>, all good & settled'
+
+
+def _apply(company: Company, payment: Transaction, invoice: Invoice, amount: int) -> None:
+    payment.applied = [Application(invoice.id, amount)]
     invoice.payments += amount
     company.customers[invoice.customer_id].paid += amount
     if invoice.subscription_id is not None:

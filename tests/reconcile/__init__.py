@@ -1,0 +1,1 @@
+"""`tap-billing reconcile`, against files and databases made in the tests."""
