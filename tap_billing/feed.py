@@ -163,10 +163,17 @@ class Feed:
     ) -> None:
         self.resource = resource
         self.reading = reading
-        self.named: dict[tuple[str, ...], set[str]] = {path: set() for path in watched}
+        own = {
+            related.path: reading.scope.since
+            for each in resource.passes
+            for related in each.of
+            if related.resource == resource.name
+        }
+        self._own = own.keys()
+        self._watched = {**own, **watched} if reading.scope.since else watched
+        self.named: dict[tuple[str, ...], set[str]] = {path: set() for path in self._watched}
         self.standing: set[str] = set()
         self.ended = False
-        self._watched = watched
         self._connection = connection
         self._ahead: Ahead[Page] | None = None
         self._horizon = Horizon(zone, resource.cursors, clock.now(), reading.since)
@@ -174,11 +181,11 @@ class Feed:
         if progress is not None:
             self._horizon.seen = progress.seen
         self._seen: set[str] = set()
-        self._began = clock.now()
         self._documents = progress.documents if progress else 0
         self._kept = progress.kept if progress else 0
         self._numbered = 0
-        self._highest: int | None = None
+        after = progress.after if progress else None
+        self._highest: int | None = after if isinstance(after, int) else None
         self._census: Census | None = None
         former = [each.highest for each in reading.former.values() if each.highest is not None]
         self._former_highest = min(former, default=None)
@@ -186,7 +193,7 @@ class Feed:
     def start(self) -> None:
         """Begin to fetch, a few pages ahead of the consumer."""
         if self._ahead is None:
-            self._began = self._horizon.watermark = clock.now()
+            self._horizon.watermark = clock.now()
             scope = self.reading.scope
             passes = scope.since is not None
             self._ahead = self._connection.read(
@@ -203,7 +210,8 @@ class Feed:
         yield from self._read(self._ahead or ())
         scope = self.reading.scope
         if scope.since is not None:
-            yield from self._left({*named, *standing})
+            own = {each for path in self._own for each in self.named[path]}
+            yield from self._left({*named, *standing, *own})
         if scope.since is not None and scope.whole:
             self._ahead = self._connection.read(self.resource, replace(scope, since=None))
             yield from self._read(self._ahead)
@@ -265,11 +273,6 @@ class Feed:
         self._numbered += counted is None or (number is not None and number <= counted)
         if self._former_highest is None or number is None or number <= self._former_highest:
             self._kept += 1
-
-    @property
-    def began(self) -> datetime:
-        """When it was begun, by this machine's clock."""
-        return self._began
 
     @property
     def watermark(self) -> datetime:

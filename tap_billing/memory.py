@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -129,10 +130,10 @@ def _spread(text: Any) -> Iterable[str]:
     try:
         for part in text.split(",") if isinstance(text, str) and text else ():
             first, _, last = part.partition("-")
-            numbers = range(int(first), int(last or first) + 1)
-            if len(found) + len(numbers) > MOST_STANDING:
+            low, high = int(first), int(last or first)
+            if len(found) + high - low >= MOST_STANDING:
                 return ()
-            found += map(str, numbers)
+            found += map(str, range(low, high + 1))
     except ValueError:
         return ()
     return found
@@ -157,10 +158,19 @@ def _made(kind: type[Any], told: Any) -> Any:
             key: moment(str(told[key]), "UTC") for key in TIMES if told.get(key)
         }
         values |= {key: int(told[key]) for key in COUNTS if told.get(key) is not None}
-        values |= {key: told[key] for key in ("after", "sweep") if key in told}
+        if kind is Progress:
+            values |= {"after": _position(told["after"]), "sweep": told["sweep"] is True}
         return kind(**values)
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _position(told: Any) -> int | str:
+    """Return an identifier, or a day as text. Raises TypeError or ValueError for anything else."""
+    if isinstance(told, int) and not isinstance(told, bool):
+        return told
+    # A day is added to it.
+    return (date.fromisoformat(told) + timedelta(days=1) - timedelta(days=1)).isoformat()
 
 
 def _told(value: Any) -> dict[str, Any] | None:

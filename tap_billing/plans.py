@@ -40,6 +40,7 @@ class Plan:
     memories: Mapping[str, Memory] = field(default_factory=dict)
     scope: str = ""
     lookback: timedelta = timedelta()
+    known: frozenset[str] = frozenset()
     watched: dict[tuple[str, ...], datetime] = field(default_factory=dict)
     failure: BillingError | None = None
 
@@ -52,14 +53,14 @@ class Plan:
         since, lookback = self.reading.scope.since, self.lookback
         marks = [each.watermark for each in self.memories.values()]
         known = [each - lookback for each in marks if each]
-        if since is None or self.reading.progress or len(known) < len(marks):
+        if since is None or self.reading.progress or not marks or len(known) < len(marks):
             return since
         return max(since, min(known))
 
     @property
     def standing(self) -> frozenset[str]:
         """The rows that stood open or live at the last run."""
-        return frozenset().union(*(each.standing for each in self.memories.values()))
+        return self.known.union(*(each.standing for each in self.memories.values()))
 
     @property
     def last(self) -> bool:
@@ -68,9 +69,12 @@ class Plan:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """Return what the settings say of complete reads, as of now."""
+    """Return what the settings say of complete reads, as of now: the sandbox has its own time."""
     return Policy(
-        clock.now(), settings.full_sweep_every, settings.max_deletions / 100, settings.versions
+        settings.sandbox_now or clock.now(),
+        settings.full_sweep_every,
+        settings.max_deletions / 100,
+        settings.versions,
     )
 
 
@@ -79,12 +83,12 @@ def plans(
     filters: Mapping[str, Any],
     streams: Sequence[BillingStream],
     resources: Iterable[Resource],
+    policy: Policy,
 ) -> tuple[dict[str, Plan], dict[str, Plan]]:
     """Return the plans of the selected streams' resources, and of those read for others only.
 
     `filters` are the user's per resource. What is wrong with a state is the failure of its plan.
     """
-    policy = policy_of(settings)
     groups: dict[str, Plan] = {}
     for stream in streams:
         name = stream.resource.name
@@ -92,16 +96,17 @@ def plans(
     for plan in groups.values():
         _decide(plan, settings, filters.get(plan.resource.name), policy)
     further: dict[str, Plan] = {}
+    # Those that name come after those that are named, in the catalogue.
     for resource in resources:
-        needed = _needed(resource, groups)
+        needed = _needed(resource, [*groups.values(), *further.values()])
         if not needed:
             continue
         earliest = min(needed.values())
         serving = groups.get(resource.name)
         if serving is None or serving.reading.scope.filters or serving.last or serving.failure:
             scope = Scope(since=earliest, whole=False, window=settings.transaction_window)
-            memories = serving.memories if serving else {}
-            serving = further[resource.name] = Plan(resource, [], Reading(scope), memories)
+            known = serving.standing if serving else frozenset()
+            serving = further[resource.name] = Plan(resource, [], Reading(scope), known=known)
         _serve(serving, needed, earliest)
     return groups, further
 
@@ -131,6 +136,12 @@ def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> Non
         since = None
     if since is not None:
         since = max(OLDEST, min(since, policy.now)) - plan.lookback
+    plan.memories = {
+        name: replace(each, progress=None)
+        if each.progress and isinstance(each.progress.after, int) != resource.keyset
+        else each
+        for name, each in plan.memories.items()
+    }
     reading = decide(resource, plan.memories, since, scope, policy)
     if reading.progress:
         back = max(OLDEST, reading.progress.since) - plan.lookback
@@ -141,14 +152,14 @@ def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> Non
         stream.version = reading.version
 
 
-def _needed(resource: Resource, groups: Mapping[str, Plan]) -> dict[tuple[str, ...], datetime]:
+def _needed(resource: Resource, known: Sequence[Plan]) -> dict[tuple[str, ...], datetime]:
     """Return the paths along which incremental reads want this resource's documents to name rows.
 
     With each the instant since when.
     """
     found: dict[tuple[str, ...], datetime] = {}
-    for plan in groups.values():
-        since = plan.since
+    for plan in known:
+        since = plan.since if plan.resource is not resource else None
         named = [
             each.path
             for one in plan.resource.passes
@@ -156,7 +167,7 @@ def _needed(resource: Resource, groups: Mapping[str, Plan]) -> dict[tuple[str, .
             if each.resource == resource.name
         ]
         if named and since is not None and plan.failure is None:
-            since = min([since, *_needed(plan.resource, groups).values()])
+            since = min([since, *_needed(plan.resource, known).values()])
             found |= {path: min(since, found.get(path, since)) for path in named}
     return found
 

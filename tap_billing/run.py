@@ -66,7 +66,10 @@ class Run:
         self._began = time.monotonic()
         self._written = 0
         self._current: BillingStream | None = None
-        self._plans, self._further = plans(settings, filters, self._streams, resources)
+        self._policy = policy_of(settings)
+        self._plans, self._further = plans(
+            settings, filters, self._streams, resources, self._policy
+        )
         self._feeds: dict[int, Feed] = {}
         self._done: set[str] = set()
         self._later: list[Plan] = []
@@ -146,6 +149,8 @@ class Run:
     def _named(self, plan: Plan) -> Iterator[str]:
         """Yield the identifiers of rows that other resources name; those are read first."""
         for related in (each for one in plan.resource.passes for each in one.of):
+            if related.resource == plan.resource.name:
+                continue
             other = self._further.get(related.resource) or self._plans[related.resource]
             if other.streams:
                 self._read(other)
@@ -161,7 +166,7 @@ class Run:
         if plan.failure is not None:
             raise plan.failure
         try:
-            for page in feed.pages((), plan.standing):
+            for page in feed.pages(set(self._named(plan)), plan.standing):
                 for _ in feed.documents(page):
                     pass
         except BillingError as error:
@@ -222,7 +227,7 @@ class Run:
             progress = Progress(
                 writing.position,
                 feed.watermark,
-                former.began if former else feed.began,
+                former.began if former else self._policy.now,
                 plan.reading.sweep,
                 plan.reading.version,
                 feed.seen,
@@ -245,7 +250,7 @@ class Run:
         feed, reading = self._feed(plan), plan.reading
         outcome = feed.outcome(writing.rows)
         try:
-            found = proven(reading, outcome, policy_of(self._settings))
+            found = proven(reading, outcome, self._policy)
         except TooManyDeletions:
             # Not to be gone on with: what lacked may be back.
             for stream in plan.streams:
@@ -275,11 +280,11 @@ class Run:
         """Return a stream's memory after a complete read."""
         feed, progress, version = self._feed(plan), plan.reading.progress, plan.reading.version
         if isinstance(found, Doubt) and found.again and version is not None:
-            return replace(memory, tried=Tried(feed.began, version))
+            return replace(memory, tried=Tried(self._policy.now, version))
         known = memory.sweep.version if memory.sweep else None
         outcome = feed.outcome({})
         sweep = Sweep(
-            progress.began if progress else feed.began,
+            progress.began if progress else self._policy.now,
             rows,
             outcome.documents,
             found.version if isinstance(found, Swept) else known,

@@ -104,7 +104,7 @@ def decide(
     progress = _common(known)
     if progress is not None:
         scope = replace(scope, since=progress.since, after=progress.after)
-        counted = progress.sweep and progress.version not in (None, last)
+        counted = progress.sweep and policy.versions and progress.version not in (None, last)
         return Reading(
             replace(scope, counted=counted), progress.version, progress.sweep, progress, former
         )

@@ -28,7 +28,7 @@ CREATED = Pass(
 MODIFIED = Pass(
     "modified",
     "edits move mod_datetime (recorded before and after)",
-    sees=(NEW, EDITED),
+    sees=(EDITED,),
     since="mod_datetime",
 )
 CANCELLED = Pass(
@@ -67,32 +67,33 @@ BILLED = Pass(
 OPEN = Pass(
     "open",
     "an invoice becomes overdue by time, and what was open and is not any more was settled",
-    sees=("becomes overdue", "voided", "written off", "paid"),
+    sees=("becomes overdue", "voided", "written off", "paid", "payment voided or re-applied"),
     where=("invoice_status_state", "o"),
 )
 APPLIED = Pass(
     "applied",
     "a payment leaves its invoice's mod_datetime alone (devdocs webhooks/invoice-update)",
-    sees=("paid", "refunded", "payment voided or re-applied"),
+    sees=("paid", "payment voided or re-applied"),
     of=(Related("transactions", ("applied_to", "invoice_id")),),
 )
 MOVED = Pass(
     "moved",
     "a balance changes without the customer's mod_datetime (recorded: customers 35 and 44)",
-    sees=("balance moved",),
+    sees=("balance moved", "becomes overdue"),
     of=(Related("invoices", ("customer_id",)), Related("transactions", ("customer_id",))),
 )
 TRANSACTED = Pass(
     "transacted",
     "the only time that transactions can be searched by; a void moves none (devdocs)",
-    sees=(
-        NEW,
-        "refunded",
-        "voided within transaction_window",
-        "re-applied within transaction_window",
-    ),
+    sees=(NEW, "voided or re-applied within transaction_window"),
     since="transaction_datetime",
     windowed=True,
+)
+REFUNDED = Pass(
+    "refunded",
+    "a payment lists its refunds, and has no time for it",
+    sees=("refunded",),
+    of=(Related("transactions", ("parent_transaction_id",)),),
 )
 GONE = "a deleted row leaves nothing behind but a webhook"
 
@@ -190,10 +191,11 @@ TRANSACTIONS = Resource(
     id="transaction_id",
     keyset=True,
     created="transaction_datetime",
-    passes=(TRANSACTED,),
+    passes=(TRANSACTED, REFUNDED),
     blind={
         DELETED: GONE,
         "voided or re-applied later": "void_datetime cannot be searched by, applied_to has none",
+        "application taken away": "a void or a re-application just leaves it out",
     },
     cursors=(("transaction_datetime",),),
     filterable=_fields(

@@ -214,13 +214,16 @@ class Cheddar:
         return [replace(request, position=half)]
 
 
-def _settled(customer: Document) -> str:
+def _settled(customer: Document) -> str | None:
     """Return the day up to which all customers have come, if they come by creation.
 
     Three days less than this one's: offsets may differ, and the filters' days are those of another
     zone perhaps.
     """
-    return (moment(customer[CREATED], "UTC").date() - timedelta(days=3)).isoformat()
+    try:
+        return (moment(customer[CREATED], "UTC").date() - timedelta(days=3)).isoformat()
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _path(resource: Resource) -> tuple[str, ...]:

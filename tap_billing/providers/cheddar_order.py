@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -10,10 +11,12 @@ if TYPE_CHECKING:
 # Source: docs.getcheddar.com, "Get all customers".
 BY_CREATION = (("orderBy", "createdDatetime"), ("orderByDirection", "asc"))
 CUSTOMER, OPENING, CLOSING = b"<customer ", b"<createdDatetime>", b"</createdDatetime>"
+TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
 # What would show the time of something below the customer in the place of its own.
 BELOW = (b"<subscriptions", b"<metaData", CUSTOMER)
-# Text in which a tag may be no tag.
-RAW = (b"<![CDATA[", b"<!--")
+# Text in which a tag may be no tag, and customers that would be overlooked.
+RAW = (b"<![CDATA[", b"<!--", b"<customer>", b"<customer\n", b"<customer\r", b"<customer\t")
+LONGEST = max(map(len, (*RAW, CUSTOMER)))
 CHUNK = 1024 * 1024
 
 
@@ -51,11 +54,12 @@ def _creations(body: BinaryIO) -> Iterator[bytes]:
             yield _own(text, start, end)
             start = text.find(CUSTOMER, end)
         # What is not complete yet, or may be the beginning of a tag.
-        text = text[start if start >= 0 else -len(max(RAW[0], CUSTOMER, key=len)) :]
+        text = text[start if start >= 0 else -LONGEST :]
 
 
 def _own(text: bytes, start: int, end: int) -> bytes:
     begin = text.find(OPENING, start, end)
     if begin < 0 or any(text.find(each, start + 1, begin) >= 0 for each in BELOW):
         return b""
-    return text[begin + len(OPENING) : end]
+    told = text[begin + len(OPENING) : end]
+    return told if TIME.fullmatch(told) else b""

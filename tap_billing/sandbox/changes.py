@@ -173,7 +173,9 @@ def remove_line(company: Company, invoice: Invoice) -> Charge:
 
 def delete_transaction(company: Company, transaction: Transaction) -> None:
     """Delete a transaction that is applied to nothing, such as an attempt that was declined."""
-    if transaction.invoice_id is not None:
+    if transaction.invoice_id is None:
+        company.customers[transaction.customer_id].credit_ids.remove(transaction.id)
+    else:
         company.invoices[transaction.invoice_id].transaction_ids.remove(transaction.id)
     del company.transactions[transaction.id]
 

@@ -130,10 +130,8 @@ def void(company: Company, payment: Transaction) -> None:
 
 def reapply(company: Company, payment: Transaction, invoice: Invoice) -> None:
     """Apply a payment to another open invoice of its customer; what it paid is open again."""
-    left = payment.amount
     unapply(company, payment)
-    amount = min(left, invoice.balance)
-    _apply(company, payment, invoice, amount)
+    _apply(company, payment, invoice, min(payment.amount, invoice.balance))
     payment.modified = company.now
 
 
