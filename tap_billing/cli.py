@@ -41,7 +41,7 @@ def _fail(error: Exception, *lines: str) -> None:
     for line in lines:
         logger.error("%s", line)
     logger.debug("The error in full", exc_info=error)
-    if isinstance(error.__cause__, BrokenPipeError):
-        # What is still buffered has no reader: Python would complain about it at exit.
+    if isinstance(error.__cause__, OSError) and sys.stdout is not None:
+        # What is still buffered has nowhere to go: Python would complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tap_billing.cast import moment
@@ -29,7 +30,8 @@ class Horizon:
     def begin(self, page: Page) -> None:
         """Lower the watermark to what the server's clock was when the read began."""
         if not self._dated and page.server_time:
-            since_then = page.received - self.watermark
+            # Not less than nothing: this machine's clock may have been put back.
+            since_then = max(timedelta(), page.received - self.watermark)
             self.watermark = min(self.watermark, page.server_time - since_then)
             self._dated = True
 

@@ -222,7 +222,7 @@ class Run:
         if writing.position is None or not plan.resource.passes:
             return False
         feed, former = self._feed(plan), plan.reading.progress
-        outcome = feed.outcome(writing.rows)
+        outcome, again = feed.outcome(writing.rows), writing.again
         for stream in plan.streams:
             progress = Progress(
                 writing.position,
@@ -231,9 +231,9 @@ class Run:
                 plan.reading.sweep,
                 plan.reading.version,
                 feed.seen,
-                writing.rows[stream.name],
-                outcome.documents,
-                outcome.kept,
+                writing.rows[stream.name] - again[stream.name],
+                outcome.documents - again[None],
+                outcome.kept - again[None],
             )
             memory = replace(stream.memory, progress=progress, scope=plan.scope)
             stream.remember(self._standing(memory, plan, stream))
@@ -255,6 +255,7 @@ class Run:
             # Not to be gone on with: what lacked may be back.
             for stream in plan.streams:
                 stream.remember(replace(stream.memory, progress=None))
+            plan.streams[0].save()
             raise
         if isinstance(found, Doubt):
             logger.warning(

@@ -149,7 +149,8 @@ class Page:
     """What a reply says: documents in order, and the request that follows it.
 
     A page of a `whole` read whose documents are known to come in order says which position is
-    `reached` with one of them: a later read can go on after it. The last page of a counted read
+    `reached` with one of them: a later read can go on after it, and brings those again whose own
+    `place` is beyond (None: no place is). The last page of a counted read
     tells its `census`. `body` is the file that documents are read from, to be closed by whoever
     ends with them.
     """
@@ -161,6 +162,7 @@ class Page:
     body: BinaryIO | None = None
     whole: bool = False
     reached: Callable[[Document], Any] | None = None
+    place: Callable[[Document], Any] | None = None
     census: Census | None = None
 
     def close(self) -> None:

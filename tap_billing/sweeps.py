@@ -156,7 +156,7 @@ def proven(reading: Reading, outcome: Outcome, policy: Policy) -> Swept | Doubt 
         gone = total - left
         if gone > policy.most * total:
             raise TooManyDeletions(
-                f"{name}: {gone} of the {total} rows of {sweep.at:%Y-%m-%d %H:%M} UTC are gone,"
-                f" more than max_deletions ({policy.most:.0%}) allows; nothing is deleted"
+                f"{gone} of the {total} rows that {name} had at {sweep.at:%Y-%m-%d %H:%M} UTC are"
+                f" gone, more than max_deletions ({policy.most:.0%}) allows; nothing is deleted"
             )
     return Swept(reading.version, _SEAL)

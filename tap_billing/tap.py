@@ -268,7 +268,8 @@ class TapBilling(Tap):
             self._stop(signum)
 
     def _stop(self, signum: int) -> None:
-        self.write_message(StateMessage(value=self.state))
+        if not getattr(self.message_writer, "failed", False):
+            self.write_message(StateMessage(value=self.state))
         stopped = f"stopped by signal {signum}"
         self.logger.warning("%s; the next run goes on from the last STATE", stopped.capitalize())
         self._close_with(stopped)

@@ -29,6 +29,8 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         # A signal handler must not write in the middle of a line: it asks for what is to follow.
         self.writing = False
         self.afterwards: Callable[[], None] | None = None
+        # After a message was lost, no STATE may follow that would claim it.
+        self.failed = False
 
     @override
     def serialize_message(self, message: Message) -> bytes:
@@ -45,13 +47,19 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
 
     def flush(self) -> None:
         """Write what is buffered, then what a signal has asked for meanwhile."""
+        if self.failed:
+            raise NoReader("messages were lost already; nothing more is written")
         self.writing = True
         try:
             self._write()
         except BrokenPipeError as error:
+            self.failed = True
             raise NoReader(
                 "the program that reads the messages has ended; see its own output"
             ) from error
+        except OSError as error:
+            self.failed = True
+            raise NoReader(f"the messages cannot be written ({error.strerror})") from error
         finally:
             self._lines.clear()
             self._size = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ CHECKPOINT_SECONDS = 15.0
 class Writing:
     """What of a resource was written so far, and what is pending.
 
-    `rows` are those of the whole read, by stream; `position` is that of the last document.
+    `rows` are those of the whole read, by stream; `position` is where a later read could go on.
     """
 
     def __init__(self, plan: Plan, zone: str) -> None:
@@ -33,6 +34,7 @@ class Writing:
             for name, memory in plan.memories.items()
         }
         self.position: Any = None
+        self._beyond: dict[Any, Counter[str | None]] = {}
         self._streams = plan.streams
         self._cuts: dict[str, Cut] = {stream.name: stream.cut(zone) for stream in plan.streams}
         self._pending: dict[str, list[tuple[datetime, list[Record]]]] = {}
@@ -42,14 +44,24 @@ class Writing:
 
     def add(self, document: Document, page: Page) -> bool:
         """Take a document; return whether it is time to write."""
+        counts: Counter[str | None] = Counter({None: 1})
         for name, cut in self._cuts.items():
             records = list(cut(document))
             self._pending.setdefault(name, []).append((page.received, records))
-            self._size += len(records)
+            counts[name] += len(records)
             if page.whole:
                 self.rows[name] += len(records)
+        self._size += counts.total() - 1
         self.position = page.reached(document) if page.whole and page.reached else None
+        if page.place is not None and self.position is not None:
+            self._beyond.setdefault(page.place(document), Counter()).update(counts)
+            self._beyond = {day: each for day, each in self._beyond.items() if day > self.position}
         return self._size >= CHUNK
+
+    @property
+    def again(self) -> Counter[str | None]:
+        """What a read that goes on brings again: rows by stream, and documents (None)."""
+        return sum(self._beyond.values(), Counter())
 
     def write(self) -> int:
         """Write what is pending, stream by stream; return how many rows that was."""

@@ -104,7 +104,11 @@ CUSTOMERS = Resource(
     keyset=True,
     created="write_datetime",
     passes=(MODIFIED, CREATED, MOVED),
-    blind={DELETED: GONE, "made inactive": "a status has no time of its own"},
+    blind={
+        DELETED: GONE,
+        "made inactive": "a status has no time of its own",
+        "default pay method changed": "default_* follow a package, without a time",
+    },
     cursors=(("mod_datetime",), ("write_datetime",)),
     filterable=_fields(
         "customer_id parent_customer_id bill_state ship_state bill_country ship_country"

@@ -168,6 +168,7 @@ class Cheddar:
         if window and window.last and window.last != window.until:
             first = window.last + timedelta(days=1)
             following = replace(request, position=replace(window, first=first, last=window.until))
+        in_order = bool(window and window.ordered) and ordered(body)
         return Page(
             documents,
             reply.received,
@@ -175,7 +176,8 @@ class Cheddar:
             following,
             body,
             whole=bool(window and window.whole),
-            reached=_settled if window and window.ordered and ordered(body) else None,
+            reached=_settled if in_order else None,
+            place=_created if in_order else None,
         )
 
     def _documents(self, resource: Resource, body: BinaryIO, encoding: str) -> Iterator[Document]:
@@ -214,15 +216,23 @@ class Cheddar:
         return [replace(request, position=half)]
 
 
+def _created(customer: Document) -> str | None:
+    try:
+        return moment(str(customer.get(CREATED)), "UTC").date().isoformat()
+    except (ValueError, OverflowError):
+        return None
+
+
 def _settled(customer: Document) -> str | None:
     """Return the day up to which all customers have come, if they come by creation.
 
     Three days less than this one's: offsets may differ, and the filters' days are those of another
     zone perhaps.
     """
+    day = _created(customer)
     try:
-        return (moment(customer[CREATED], "UTC").date() - timedelta(days=3)).isoformat()
-    except (KeyError, ValueError, OverflowError):
+        return (date.fromisoformat(day) - timedelta(days=3)).isoformat() if day else None
+    except OverflowError:
         return None
 
 

@@ -55,6 +55,8 @@ def _creations(body: BinaryIO) -> Iterator[bytes]:
             start = text.find(CUSTOMER, end)
         # What is not complete yet, or may be the beginning of a tag.
         text = text[start if start >= 0 else -LONGEST :]
+    if CUSTOMER in text:
+        yield b""
 
 
 def _own(text: bytes, start: int, end: int) -> bytes:
