@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -186,11 +187,8 @@ class BillingStream(Stream):
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, Any, Any]:
         if write_messages and self.ABORT_AT_RECORD_COUNT is None:
-            try:
+            with self._breaking():
                 self.tap.run.read(self)
-            except NoReader as error:
-                self.tap.broken(error)
-                raise
             with self.get_record_counter() as counter, self.get_sync_timer():
                 counter.increment(self.rows)
             return
@@ -238,7 +236,17 @@ class BillingStream(Stream):
         # Once a run: some targets flush everything at each.
         if not self._is_told:
             self._is_told = True
-            super()._write_schema_message()
+            with self._breaking():
+                super()._write_schema_message()
+
+    @contextlib.contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """Let the tap say how far it came when messages cannot be written any more."""
+        try:
+            yield
+        except NoReader as error:
+            self.tap.broken(error)
+            raise
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:

@@ -73,6 +73,7 @@ class TapBilling(Tap):
     config_jsonschema = config_jsonschema()
     message_writer_class = OrjsonWriter
     manifest: ClassVar[Path | None] = None
+    _is_broken = False
     # Not BATCH: the SDK's files contain deselected and mapped-away fields.
     capabilities = [  # noqa: RUF012 - the SDK declares a list
         TapCapabilities.CATALOG,
@@ -276,8 +277,10 @@ class TapBilling(Tap):
         sys.exit(128 + signum)
 
     def broken(self, error: BillingError) -> None:
-        """Say how far the run came, which cannot go on."""
-        self._close_with(str(error))
+        """Say once how far the run came, which cannot go on."""
+        if not self._is_broken:
+            self._is_broken = True
+            self._close_with(str(error))
 
     def _close_with(self, stopped: str = "") -> None:
         """Log how the streams ended, and write the manifest if one is wanted."""
