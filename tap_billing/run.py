@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import sys
 import time
@@ -16,16 +15,15 @@ from tap_billing.errors import (
     Forbidden,
     NoReader,
     Refused,
-    TooManyDeletions,
     Unauthorized,
     advised,
 )
 from tap_billing.feed import Feed
-from tap_billing.memory import Memory, Progress, Sweep, Tried
 from tap_billing.plans import plans, policy_of
 from tap_billing.progress import Counts
 from tap_billing.progress import Progress as Terminal
-from tap_billing.sweeps import Doubt, Swept, proven
+from tap_billing.sampling import sampled
+from tap_billing.saving import checkpoint, complete
 from tap_billing.writing import Writing
 
 if TYPE_CHECKING:
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
     from tap_billing.streams import BillingStream
 
 logger = logging.getLogger("tap-billing")
-
-# Documents that a connection test looks at for a record of each stream.
-SAMPLE = 1000
 
 
 class Run:
@@ -195,10 +190,13 @@ class Run:
             raise
         except BillingError:
             self._written += writing.write()
-            self._checkpoint(plan, writing)
+            checkpoint(plan, feed, writing, self._policy)
             raise
         self._written += writing.write()
-        self._complete(plan, writing)
+        complete(plan, feed, writing, self._policy)
+        if self._terminal is not None:
+            for stream in plan.streams:
+                self._terminal.ended(self._counted(stream))
         self.more = self._is_enough()
 
     def _pause(self, plan: Plan, writing: Writing) -> bool:
@@ -206,7 +204,7 @@ class Run:
         enough = self._is_enough()
         if enough or writing.is_due:
             self._written += writing.write()
-            self.more = self._checkpoint(plan, writing) and enough
+            self.more = checkpoint(plan, self._feed(plan), writing, self._policy) and enough
         return self.more
 
     def _is_enough(self) -> bool:
@@ -214,84 +212,6 @@ class Run:
         return (most is not None and self._written >= most) or (
             seconds is not None and time.monotonic() - self._began >= seconds
         )
-
-    def _checkpoint(self, plan: Plan, writing: Writing) -> bool:
-        """Save from where a whole read can go on; return whether there is such a place."""
-        writing.saved()
-        # Without a pass there would be no way to see what changed of the first part meanwhile.
-        if writing.position is None or not plan.resource.passes:
-            return False
-        feed, former = self._feed(plan), plan.reading.progress
-        outcome, again = feed.outcome(writing.rows), writing.again
-        for stream in plan.streams:
-            progress = Progress(
-                writing.position,
-                feed.watermark,
-                former.began if former else self._policy.now,
-                plan.reading.sweep,
-                plan.reading.version,
-                feed.seen,
-                writing.rows[stream.name] - again[stream.name],
-                outcome.documents - again[None],
-                outcome.kept - again[None],
-            )
-            memory = replace(stream.memory, progress=progress, scope=plan.scope)
-            stream.remember(self._standing(memory, plan, stream))
-        plan.streams[0].save()
-        return True
-
-    def _standing(self, memory: Memory, plan: Plan, stream: BillingStream) -> Memory:
-        """Return a memory with what stands open or live, which one stream remembers for all."""
-        standing = self._feed(plan).standing if stream is plan.streams[0] else ()
-        return replace(memory, standing=frozenset(standing))
-
-    def _complete(self, plan: Plan, writing: Writing) -> None:
-        """Save what a read has reached, and delete what a sweep did not bring."""
-        feed, reading = self._feed(plan), plan.reading
-        outcome = feed.outcome(writing.rows)
-        try:
-            found = proven(reading, outcome, self._policy)
-        except TooManyDeletions:
-            # Not to be gone on with: what lacked may be back.
-            for stream in plan.streams:
-                stream.remember(replace(stream.memory, progress=None))
-            plan.streams[0].save()
-            raise
-        if isinstance(found, Doubt):
-            logger.warning(
-                "%s: nothing is deleted, the read cannot be shown to be complete: %s",
-                plan.resource.name, found.why,
-            )  # fmt: skip
-        for stream in plan.streams:
-            if isinstance(found, Swept):
-                stream.activate(found)
-            memory = replace(
-                stream.memory, progress=None, scope=plan.scope, watermark=feed.watermark
-            )
-            if reading.sweep:
-                memory = self._swept(memory, plan, found, outcome.rows[stream.name])
-            stream.remember(self._standing(memory, plan, stream), feed.bookmark)
-            stream.complete = True
-            if self._terminal is not None:
-                self._terminal.ended(self._counted(stream))
-        plan.streams[0].save()
-        logger.info("%s: complete, bookmark %s", plan.resource.name, feed.bookmark or "none")
-
-    def _swept(self, memory: Memory, plan: Plan, found: Swept | Doubt | None, rows: int) -> Memory:
-        """Return a stream's memory after a complete read."""
-        feed, progress, version = self._feed(plan), plan.reading.progress, plan.reading.version
-        if isinstance(found, Doubt) and found.again and version is not None:
-            return replace(memory, tried=Tried(self._policy.now, version))
-        known = memory.sweep.version if memory.sweep else None
-        outcome = feed.outcome({})
-        sweep = Sweep(
-            progress.began if progress else self._policy.now,
-            rows,
-            outcome.documents,
-            found.version if isinstance(found, Swept) else known,
-            outcome.highest,
-        )
-        return replace(memory, sweep=sweep, tried=None)
 
     def _fail(self, plan: Plan, error: BillingError) -> None:
         """Take note that a resource's streams are incomplete; the others go on."""
@@ -325,31 +245,9 @@ class Run:
         """Yield a few records of a stream, all of a resource's streams out of one page or two."""
         name = stream.resource.name
         if name not in self._samples:
-            self._samples[name] = self._sampled(self._plans[name])
+            zone = self._settings.timezone
+            self._samples[name] = sampled(self._plans[name], self._session, zone)
         yield from self._samples[name].get(stream.name, ())
-
-    def _sampled(self, plan: Plan) -> dict[str, list[tuple[datetime, Record]]]:
-        if plan.failure is not None:
-            raise plan.failure
-        found: dict[str, list[tuple[datetime, Record]]] = {}
-        cuts = {each.name: each.cut(self._settings.timezone) for each in plan.streams}
-        scope = replace(plan.reading.scope, since=None, after=None, whole=True, counted=False)
-        ahead = self._session.read(plan.resource, scope)
-        seen = 0
-        try:
-            for page in ahead:
-                for document in itertools.islice(page.documents, SAMPLE - seen):
-                    seen += 1
-                    for name, cut in cuts.items():
-                        if not found.get(name):
-                            found[name] = [(page.received, each) for each in cut(document)]
-                page.close()
-                if seen >= SAMPLE or all(map(found.get, cuts)):
-                    break
-        finally:
-            for page in ahead.cancel():
-                page.close()
-        return found
 
     def _counts(self) -> Counts | None:
         return self._counted(self._current) if self._current else None

@@ -181,20 +181,66 @@ def test_full_read_asks_for_no_filter():
         assert query_of(request)["limit"] == "500"
 
 
+def wheres(name, **scope):
+    """Return the filter of each request of a read, in order, empty where there is none."""
+    requests = chargeover().plan(resource_of("chargeover", name), Scope(**scope))
+    return [query_of(request).get("where", "") for request in requests]
+
+
+LOCAL = r"2026-01-31T12\:00\:05-06\:00"
+
+
 def test_incremental_read_asks_each_pass_from_the_bookmark_on():
     since = datetime(2026, 1, 31, 18, 0, 5, tzinfo=UTC)
-    asked = [
-        query_of(request)["where"]
-        for request in chargeover().plan(
-            resource_of("chargeover", "subscriptions"), Scope(since=since)
-        )
+    assert wheres("subscriptions", since=since, whole=False) == [
+        f"mod_datetime:GTE:{LOCAL}",
+        f"write_datetime:GTE:{LOCAL}",
+        f"cancel_datetime:GTE:{LOCAL}",
+        "package_status_state:EQUALS:a",
+        "package_status_state:EQUALS:s",
     ]
-    local = r"2026-01-31T12\:00\:05-06\:00"
-    assert asked == [
-        f"mod_datetime:GTE:{local}",
-        f"write_datetime:GTE:{local}",
-        f"cancel_datetime:GTE:{local}",
+
+
+def test_windowed_pass_asks_from_before_the_bookmark_on():
+    since = datetime(2026, 3, 2, 18, 0, 5, tzinfo=UTC)
+    assert wheres("transactions", since=since, whole=False, window=timedelta(days=30)) == [
+        f"transaction_datetime:GTE:{LOCAL}"
     ]
+
+
+def test_pass_that_others_name_rows_for_asks_nothing_by_itself():
+    since = datetime(2026, 1, 31, 18, 0, 5, tzinfo=UTC)
+    named = [each.name for each in resource_of("chargeover", "customers").passes if each.of]
+    assert named == ["moved"]
+    assert wheres("customers", since=since, whole=False) == [
+        f"mod_datetime:GTE:{LOCAL}",
+        f"write_datetime:GTE:{LOCAL}",
+    ]
+
+
+def test_resumed_read_asks_its_passes_up_to_the_position_and_the_rest_after_it():
+    since = datetime(2026, 1, 31, 18, 0, 5, tzinfo=UTC)
+    assert wheres("invoices", since=since, after=700) == [
+        f"mod_datetime:GTE:{LOCAL},invoice_id:LTE:700",
+        f"write_datetime:GTE:{LOCAL},invoice_id:LTE:700",
+        "invoice_status_state:EQUALS:o,invoice_id:LTE:700",
+        "invoice_id:GT:700",
+    ]
+
+
+def test_only_the_last_request_of_a_read_is_whole():
+    since = datetime(2026, 1, 31, 18, 0, 5, tzinfo=UTC)
+    requests = chargeover().plan(resource_of("chargeover", "invoices"), Scope(since, after=7))
+    assert [each.position.whole for each in requests] == [False, False, False, True]
+    pages = [chargeover().decode(each, rows({"invoice_id": 9})) for each in requests]
+    assert [page.whole for page in pages] == [False, False, False, True]
+
+
+def test_position_of_a_row_is_its_number_and_only_a_keyset_has_one():
+    page = chargeover().decode(first(chargeover(), "invoices"), rows({"invoice_id": "12"}))
+    assert [page.reached(row) for row in page.documents] == [12]
+    page = chargeover().decode(first(chargeover(), "promotions"), rows({"coupon_id": 12}))
+    assert page.reached is None
 
 
 def test_time_of_day_and_offset_are_escaped_and_encoded_once():
@@ -213,12 +259,16 @@ def test_fraction_of_a_second_is_read_again_rather_than_lost():
 
 def test_start_date_bounds_the_creation_of_every_pass():
     start, since = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
-    for request in chargeover().plan(
-        resource_of("chargeover", "invoices"), Scope(start=start, since=since)
-    ):
-        where = query_of(request)["where"]
-        later = "2025" if where.count("GTE") == 1 else "2023"
-        assert where.startswith(rf"write_datetime:GTE:{later}-12-31T18\:00\:00")
+    begin, mark = r"2023-12-31T18\:00\:00-06\:00", r"2025-12-31T18\:00\:00-06\:00"
+    assert wheres("invoices", start=start, since=since) == [
+        f"write_datetime:GTE:{begin},mod_datetime:GTE:{mark}",
+        f"write_datetime:GTE:{mark}",
+        f"write_datetime:GTE:{begin},invoice_status_state:EQUALS:o",
+        f"write_datetime:GTE:{begin}",
+    ]
+    assert wheres("invoices", start=since, since=start, whole=False)[1] == (
+        f"write_datetime:GTE:{mark}"
+    )
 
 
 def test_nested_list_is_asked_for_only_when_needed():

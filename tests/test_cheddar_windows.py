@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -14,11 +15,12 @@ from tap_billing.feed import MOST_FAILURES
 from tap_billing.filters import parameters
 from tap_billing.providers.cheddar import Cheddar
 from tap_billing.spec import Scope
-from tests.bodies import cheddar, first, resource_of
+from tests.bodies import cheddar, first, reply, resource_of
 
 CUSTOMERS = resource_of("cheddar", "customers")
 DAYS = st.dates(date(2005, 1, 1), date(2032, 1, 1))
 MOST_PARTS = 50_000
+BY_CREATION = {"orderBy": "createdDatetime", "orderByDirection": "asc"}
 
 
 def asked(request, provider=None):
@@ -43,11 +45,18 @@ def brought(request, created):
     ]
 
 
+def following(request):
+    """Return the request after a part that a server could tell."""
+    with contextlib.closing(cheddar().decode(request, reply("<customers/>"))) as page:
+        return page.following
+
+
 def divided(request, created, most):
     """Return whom a server brings that fails on more than `most` customers, and the parts."""
     provider, waiting, found, parts = cheddar(), [request], [], []
-    while waiting:
-        assert len(parts) + len(waiting) < MOST_PARTS, "dividing does not end"
+    for _ in range(MOST_PARTS):
+        if not waiting:
+            return found, parts
         part = waiting.pop()
         here = brought(part, created)
         halves = provider.halve(part)
@@ -56,7 +65,8 @@ def divided(request, created, most):
         else:
             found += here
             parts.append(part)
-    return found, parts
+            waiting += filter(None, [following(part)])
+    pytest.fail("dividing does not end")
 
 
 @given(
@@ -71,8 +81,11 @@ def test_divided_request_brings_everybody_once(created, most, start, before):
         filters={"createdBeforeDate": before.isoformat()} if before else None,
     )
     [whole] = cheddar().plan(CUSTOMERS, scope)
-    found, _ = divided(whole, created, most)
+    found, parts = divided(whole, created, most)
     assert sorted(found) == brought(whole, created)
+    days = [part.position.first or date.min for part in parts]
+    assert days == sorted(set(days))
+    assert all(part.position.whole and part.position.ordered for part in parts)
 
 
 @given(start=DAYS, length=st.integers(0, 400))
@@ -88,10 +101,12 @@ def test_halves_are_disjoint_and_complete(start, length):
     halves = cheddar().halve(whole)
     assert bool(halves) == (length > 0)
     if halves:
-        assert sorted(day for half in halves for day in brought(half, days)) == list(
-            range(length + 1)
-        )
-        assert all(brought(half, days) for half in halves)
+        [half] = halves
+        rest = following(half)
+        assert brought(half, days) + brought(rest, days) == list(range(length + 1))
+        assert brought(half, days)
+        assert brought(rest, days)
+        assert following(rest) is None
 
 
 def test_single_day_is_not_divided():
@@ -110,14 +125,25 @@ def test_single_customer_is_not_divided():
     assert not cheddar().halve(first(cheddar(), "customers", filters={"code": "A"}))
 
 
-@pytest.mark.parametrize("name", ["customers", "plans", "promotions"])
+@pytest.mark.parametrize("name", ["plans", "promotions"])
 def test_full_read_sends_no_parameter(name):
     request = first(cheddar(), name)
     assert cheddar().url(request) == f"/{name}/get/productCode/SAMPLE"
 
 
+def test_full_read_of_customers_asks_for_their_order_of_creation_only():
+    assert plans() == [BY_CREATION]
+
+
+def test_order_that_the_user_wants_holds():
+    filters = {"orderBy": "name", "orderByDirection": "desc"}
+    [request] = cheddar().plan(CUSTOMERS, Scope(filters=filters))
+    assert dict(asked(request)) == filters
+    assert not request.position.ordered
+
+
 def test_incremental_read_is_a_union_from_the_day_before_on():
-    assert plans(since=datetime(2026, 3, 1, 12, tzinfo=UTC)) == [
+    assert plans(since=datetime(2026, 3, 1, 12, tzinfo=UTC), whole=False) == [
         {"createdAfterDate": "2026-02-28"},
         {"transactedAfterDate": "2026-02-28"},
         {"canceledAfterDate": "2026-02-28"},
@@ -129,7 +155,7 @@ def test_incremental_read_is_a_union_from_the_day_before_on():
     [("UTC", "2026-02-28"), ("Pacific/Auckland", "2026-03-01"), ("America/Chicago", "2026-02-28")],
 )
 def test_days_are_those_of_the_api_users_zone(zone, day):
-    asked_for = plans(zone, since=datetime(2026, 3, 1, 18, tzinfo=UTC))
+    asked_for = plans(zone, since=datetime(2026, 3, 1, 18, tzinfo=UTC), whole=False)
     assert [list(each.values()) for each in asked_for] == [[day]] * 3
 
 
@@ -140,7 +166,7 @@ def test_days_are_those_of_the_api_users_zone(zone, day):
 def test_first_day_is_before_the_bookmark_in_every_zone(when, zone):
     """A zone that is set wrongly costs a day more, never a customer: 24 hours are covered."""
     since = when.replace(tzinfo=UTC)
-    for each in plans(zone, since=since):
+    for each in plans(zone, since=since, whole=False):
         [day] = each.values()
         begin = datetime.fromisoformat(day).replace(tzinfo=UTC)
         assert begin <= since - timedelta(hours=10)
@@ -148,11 +174,45 @@ def test_first_day_is_before_the_bookmark_in_every_zone(when, zone):
 
 def test_start_date_bounds_every_pass():
     start, since = datetime(2026, 3, 15, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
-    assert plans(start=start, since=since) == [
+    assert plans(start=start, since=since, whole=False) == [
         {"createdAfterDate": "2026-03-15"},
         {"transactedAfterDate": "2026-02-28", "createdAfterDate": "2026-03-15"},
         {"canceledAfterDate": "2026-02-28", "createdAfterDate": "2026-03-15"},
     ]
+    assert plans(start=start) == [{"createdAfterDate": "2026-03-15", **BY_CREATION}]
+
+
+def test_resumed_read_asks_its_passes_up_to_the_position_and_the_rest_after_it():
+    since = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    upto = {"createdBeforeDate": "2026-02-10"}
+    assert plans(since=since, after="2026-02-10") == [
+        {"createdAfterDate": "2026-02-28", **upto},
+        {"transactedAfterDate": "2026-02-28", **upto},
+        {"canceledAfterDate": "2026-02-28", **upto},
+        {"createdAfterDate": "2026-02-11", **BY_CREATION},
+    ]
+
+
+@given(
+    created=st.lists(DAYS, max_size=40),
+    after=DAYS,
+    start=st.none() | DAYS,
+    before=st.none() | DAYS,
+)
+def test_resumed_read_asks_nobody_twice_and_leaves_nobody_out(created, after, start, before):
+    """With the same bounds, a first part up to the position and the rest are the whole."""
+    bounds = {
+        "start": datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+        "filters": {"createdBeforeDate": before.isoformat()} if before else None,
+    }
+    [everybody] = cheddar().plan(CUSTOMERS, Scope(**bounds))
+    since = datetime(2000, 1, 1, tzinfo=UTC)
+    scope = Scope(since=since, after=after.isoformat(), **bounds)
+    *passes, rest = cheddar().plan(CUSTOMERS, scope)
+    assert [each.position.whole for each in (*passes, rest)] == [False, False, False, True]
+    upto = brought(passes[0], created)
+    assert sorted(upto + brought(rest, created)) == brought(everybody, created)
+    assert all(created[one] <= after for one in upto)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +220,7 @@ def test_start_date_bounds_every_pass():
 )
 def test_of_two_bounds_on_one_date_the_later_holds(given_day, sent):
     filters = {"canceledAfterDate": given_day}
-    found = plans(since=datetime(2026, 3, 1, tzinfo=UTC), filters=filters)
+    found = plans(since=datetime(2026, 3, 1, tzinfo=UTC), filters=filters, whole=False)
     assert found[2] == {"canceledAfterDate": sent}
     assert found[0] == {"createdAfterDate": "2026-02-28", "canceledAfterDate": given_day}
 
@@ -168,7 +228,10 @@ def test_of_two_bounds_on_one_date_the_later_holds(given_day, sent):
 def test_several_plans_are_an_array_of_php():
     filters = parameters(CUSTOMERS, {"planCode": ["A B", "C&D"], "search": "x=y"})
     request = first(cheddar(), "customers", filters=filters)
-    assert asked(request) == [("planCode[]", "A B"), ("planCode[]", "C&D"), ("search", "x=y")]
+    assert asked(request) == [
+        *(("planCode[]", "A B"), ("planCode[]", "C&D"), ("search", "x=y")),
+        *BY_CREATION.items(),
+    ]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -224,5 +287,18 @@ def test_custom_stream_is_not_divided():
 def test_divisions_that_fail_in_a_row_may_go_down_to_a_single_day(side):
     part, divisions = first(cheddar(), "customers"), 0
     while halves := cheddar().halve(part):
-        part, divisions = halves[side], divisions + 1
+        [half] = halves
+        part, divisions = following(half) if side else half, divisions + 1
     assert divisions <= MOST_FAILURES
+
+
+def test_part_of_a_divided_read_is_followed_by_the_rest_with_all_its_parameters():
+    request = first(cheddar(), "customers", filters={"planCode": "A"})
+    [half] = cheddar().halve(request)
+    rest = following(half)
+    assert dict(asked(rest)) == {
+        "planCode": "A",
+        "createdAfterDate": (half.position.last + timedelta(days=1)).isoformat(),
+        **BY_CREATION,
+    }
+    assert following(rest) is None

@@ -53,6 +53,13 @@ def test_slow_first_answer_lowers_the_watermark_to_when_it_was_asked_for():
     assert made.bookmark == BEGAN
 
 
+def test_clock_that_steps_back_while_the_first_answer_comes_does_not_raise_the_watermark():
+    """It went an hour ahead at the start: of that hour nothing was seen."""
+    made = horizon()
+    made.begin(page(BEGAN - HOUR, received=BEGAN - HOUR))
+    assert made.watermark == BEGAN - HOUR
+
+
 def test_server_without_a_clock_leaves_the_local_one():
     made = horizon()
     made.begin(page(None))
@@ -99,6 +106,30 @@ def test_largest_cursor_of_a_document_counts_and_what_is_none_is_passed_over(doc
 )
 def test_document_may_be_new_unless_its_cursors_say_otherwise(document, new):
     assert horizon(since=datetime(2026, 1, 1, tzinfo=UTC)).note(document) is new
+
+
+@pytest.mark.parametrize(
+    ("at", "since", "new"),
+    [
+        ("2026-01-01T00:00:00Z", BEGAN, False),
+        ("2026-02-01T12:00:00Z", BEGAN, True),
+        ("soon", BEGAN, True),
+        ("2026-01-01T00:00:00Z", None, True),
+    ],
+)
+def test_last_document_is_recent_by_any_instant(at, since, new):
+    """Whatever the documents before it were."""
+    made = horizon(since=BEGAN)
+    made.note({"at": "2026-03-01T00:00:00Z"})
+    made.note({"at": at})
+    assert made.is_since(since) is new
+
+
+def test_what_was_seen_before_a_read_was_stopped_stays_seen():
+    made = horizon()
+    made.seen = BEGAN - HOUR
+    made.note({"at": "2026-01-01T00:00:00Z"})
+    assert made.bookmark == BEGAN - HOUR
 
 
 def test_full_read_takes_every_document_for_new():

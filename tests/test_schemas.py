@@ -195,7 +195,9 @@ def test_list_that_became_a_stream_is_not_selected_on_its_parent(provider, resou
 def test_chargeover_fields_that_filter_are_columns(resource):
     declared = file_of("chargeover", resource.streams[0])["properties"]
     needed = {field for field in resource.filterable if "." not in field}
-    needed |= {each.since for each in resource.passes} | {path[0] for path in resource.cursors}
+    needed |= {each.since for each in resource.passes if each.since}
+    needed |= {each.where[0] for each in resource.passes if each.where}
+    needed |= {path[0] for path in resource.cursors}
     assert needed - declared.keys() == set()
 
 
@@ -206,6 +208,23 @@ def test_published_schema_has_standard_keywords_only(provider, spec, decimals):
     Draft7Validator.check_schema(shape.schema)
     for path, declared in walk(shape.schema):
         assert not {"x-money", "x-selected"} & set(declared), path
+
+
+@pytest.mark.parametrize("resource", CATALOGUE["chargeover"], ids=lambda each: each.name)
+def test_paths_along_which_rows_are_named_are_columns_or_nested_lists(resource):
+    declared = file_of("chargeover", resource.streams[0])["properties"]
+    named = {
+        each.path
+        for other in CATALOGUE["chargeover"]
+        for one in other.passes
+        for each in one.of
+        if each.resource == resource.name
+    }
+    for first, *below in named:
+        assert first in declared
+        assert (first in resource.expand) is bool(below)
+        for key in below:
+            assert key in declared[first]["items"]["properties"]
 
 
 def visible(declared, path=(), *, below_list=False):

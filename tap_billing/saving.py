@@ -1,0 +1,109 @@
+"""What a read leaves in the state, on its way and at its end."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tap_billing.errors import TooManyDeletions
+from tap_billing.memory import Memory, Progress, Sweep, Tried
+from tap_billing.sweeps import Doubt, Swept, proven
+
+if TYPE_CHECKING:
+    from tap_billing.feed import Feed
+    from tap_billing.plans import Plan
+    from tap_billing.streams import BillingStream
+    from tap_billing.sweeps import Outcome, Policy
+    from tap_billing.writing import Writing
+
+logger = logging.getLogger("tap-billing")
+
+
+def checkpoint(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> bool:
+    """Save from where a whole read can go on; return whether there is such a place.
+
+    Everything that was taken must have been written.
+    """
+    writing.saved()
+    # Without a pass there would be no way to see what changed of the first part meanwhile.
+    if writing.position is None or not plan.resource.passes:
+        return False
+    former = plan.reading.progress
+    outcome, again = feed.outcome(writing.rows), writing.again
+    for stream in plan.streams:
+        progress = Progress(
+            writing.position,
+            feed.watermark,
+            former.began if former else policy.now,
+            plan.reading.sweep,
+            plan.reading.version,
+            feed.seen,
+            writing.rows[stream.name] - again[stream.name],
+            outcome.documents - again[None],
+            outcome.kept - again[None],
+        )
+        memory = replace(stream.memory, progress=progress, scope=plan.scope)
+        stream.remember(_standing(memory, plan, feed, stream))
+    plan.streams[0].save()
+    return True
+
+
+def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
+    """Save what a read has reached, and delete what a sweep did not bring.
+
+    Everything that was taken must have been written. Raises TooManyDeletions.
+    """
+    outcome = feed.outcome(writing.rows)
+    try:
+        found = proven(plan.reading, outcome, policy)
+    except TooManyDeletions:
+        # Not to be gone on with: what lacked may be back.
+        for stream in plan.streams:
+            stream.remember(replace(stream.memory, progress=None))
+        plan.streams[0].save()
+        raise
+    if isinstance(found, Doubt):
+        logger.warning(
+            "%s: nothing is deleted, the read cannot be shown to be complete: %s",
+            plan.resource.name, found.why,
+        )  # fmt: skip
+    for stream in plan.streams:
+        if isinstance(found, Swept):
+            stream.activate(found)
+        memory = replace(stream.memory, progress=None, scope=plan.scope, watermark=feed.watermark)
+        if plan.reading.sweep:
+            sweep, tried = _swept(plan, stream, found, outcome, policy)
+            memory = replace(memory, sweep=sweep, tried=tried)
+        stream.remember(_standing(memory, plan, feed, stream), feed.bookmark)
+        stream.complete = True
+    plan.streams[0].save()
+    logger.info("%s: complete, bookmark %s", plan.resource.name, feed.bookmark or "none")
+
+
+def _standing(memory: Memory, plan: Plan, feed: Feed, stream: BillingStream) -> Memory:
+    """Return a memory with what stands open or live, which one stream remembers for all."""
+    standing = feed.standing if stream is plan.streams[0] else ()
+    return replace(memory, standing=frozenset(standing))
+
+
+def _swept(
+    plan: Plan,
+    stream: BillingStream,
+    found: Swept | Doubt | None,
+    outcome: Outcome,
+    policy: Policy,
+) -> tuple[Sweep | None, Tried | None]:
+    """Return what a stream is to remember of a complete read."""
+    progress, version, former = plan.reading.progress, plan.reading.version, stream.memory.sweep
+    if isinstance(found, Doubt) and found.again and version is not None:
+        return former, Tried(policy.now, version)
+    known = former.version if former else None
+    sweep = Sweep(
+        progress.began if progress else policy.now,
+        outcome.rows[stream.name],
+        outcome.documents,
+        found.version if isinstance(found, Swept) else known,
+        outcome.highest,
+    )
+    return sweep, None
