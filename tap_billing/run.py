@@ -67,6 +67,7 @@ class Run:
         )
         self._feeds: dict[int, Feed] = {}
         self._done: set[str] = set()
+        self._stopped = ""
         self._later: list[Plan] = []
         self._samples: dict[str, dict[str, list[tuple[datetime, Record]]]] = {}
         terminal = sys.stderr if sys.stderr is not None and sys.stderr.isatty() else None
@@ -98,10 +99,20 @@ class Run:
         for plan in self._later:
             self._read(plan)
         self.more = self.more and not all(stream.complete for stream in self._streams)
-        notes = {stream: self.more and stream.complete for stream in self._streams}
-        changed = [stream for stream, ended in notes.items() if ended != stream.memory.ended]
+        turns = {
+            stream: stream.complete or stream.resource.name == self._stopped
+            for stream in self._streams
+        }
+        had = {stream: turn or stream.memory.ended for stream, turn in turns.items()}
+        # Everybody has their turn before anybody has another.
+        notes = had if not all(had.values()) else turns
+        changed = [
+            stream
+            for stream in self._streams
+            if (self.more and notes[stream]) != stream.memory.ended
+        ]
         for stream in changed:
-            stream.remember(replace(stream.memory, ended=notes[stream]))
+            stream.remember(replace(stream.memory, ended=self.more and notes[stream]))
         return bool(changed)
 
     def _prepare(self) -> None:
@@ -182,9 +193,9 @@ class Run:
                 for document in feed.documents(page):
                     if writing.add(document, page):
                         self._written += writing.write()
-                        if self._pause(plan, writing):
+                        if self._pause(plan, feed, writing):
                             return
-                if self._pause(plan, writing):
+                if self._pause(plan, feed, writing):
                     return
         except NoReader:
             raise
@@ -199,12 +210,14 @@ class Run:
                 self._terminal.ended(self._counted(stream))
         self.more = self._is_enough()
 
-    def _pause(self, plan: Plan, writing: Writing) -> bool:
+    def _pause(self, plan: Plan, feed: Feed, writing: Writing) -> bool:
         """Save how far a read is if it is time to; return whether the run stops there."""
         enough = self._is_enough()
         if enough or writing.is_due:
             self._written += writing.write()
-            self.more = checkpoint(plan, self._feed(plan), writing, self._policy) and enough
+            saved = checkpoint(plan, feed, writing, self._policy)
+            self.more = saved and enough and writing.has_moved
+            self._stopped = plan.resource.name if self.more else ""
         return self.more
 
     def _is_enough(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_billing.errors import TooManyDeletions
-from tap_billing.memory import Memory, Progress, Sweep, Tried
+from tap_billing.memory import Progress, Sweep, Tried
 from tap_billing.sweeps import Doubt, Swept, proven
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def checkpoint(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> bool
         return False
     former = plan.reading.progress
     outcome, again = feed.outcome(writing.rows), writing.again
+    standing = frozenset(feed.standing)
     for stream in plan.streams:
         progress = Progress(
             writing.position,
@@ -43,8 +44,8 @@ def checkpoint(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> bool
             outcome.documents - again[None],
             outcome.kept - again[None],
         )
-        memory = replace(stream.memory, progress=progress, scope=plan.scope)
-        stream.remember(_standing(memory, plan, feed, stream))
+        memory = replace(stream.memory, progress=progress, scope=plan.scope, standing=standing)
+        stream.remember(memory)
     plan.streams[0].save()
     return True
 
@@ -71,20 +72,20 @@ def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
     for stream in plan.streams:
         if isinstance(found, Swept):
             stream.activate(found)
-        memory = replace(stream.memory, progress=None, scope=plan.scope, watermark=feed.watermark)
+        memory = replace(
+            stream.memory,
+            progress=None,
+            scope=plan.scope,
+            watermark=feed.watermark,
+            standing=frozenset(feed.standing),
+        )
         if plan.reading.sweep:
             sweep, tried = _swept(plan, stream, found, outcome, policy)
             memory = replace(memory, sweep=sweep, tried=tried)
-        stream.remember(_standing(memory, plan, feed, stream), feed.bookmark)
+        stream.remember(memory, feed.bookmark)
         stream.complete = True
     plan.streams[0].save()
     logger.info("%s: complete, bookmark %s", plan.resource.name, feed.bookmark or "none")
-
-
-def _standing(memory: Memory, plan: Plan, feed: Feed, stream: BillingStream) -> Memory:
-    """Return a memory with what stands open or live, which one stream remembers for all."""
-    standing = feed.standing if stream is plan.streams[0] else ()
-    return replace(memory, standing=frozenset(standing))
 
 
 def _swept(

@@ -250,7 +250,7 @@ class TapBilling(Tap):
     def _accept_manifest(cls, _: click.Context, __: click.Parameter, value: str | None) -> None:
         if value is not None:
             try:
-                Path(value).open("a", encoding="utf-8").close()
+                Path(value).open("w", encoding="utf-8").close()
             except OSError as error:
                 raise LocalError(f"--manifest: {value}: {error.strerror}") from None
             cls.manifest = Path(value)

@@ -34,6 +34,8 @@ class Writing:
             for name, memory in plan.memories.items()
         }
         self.position: Any = None
+        progress = plan.reading.progress
+        self._start: Any = progress.after if progress else None
         self._beyond: dict[Any, Counter[str | None]] = {}
         self._streams = plan.streams
         self._cuts: dict[str, Cut] = {stream.name: stream.cut(zone) for stream in plan.streams}
@@ -53,6 +55,8 @@ class Writing:
                 self.rows[name] += len(records)
         self._size += counts.total() - 1
         self.position = page.reached(document) if page.whole and page.reached else None
+        if self._start is None:
+            self._start = self.position
         if page.place is not None and self.position is not None:
             self._beyond.setdefault(page.place(document), Counter()).update(counts)
             self._beyond = {day: each for day, each in self._beyond.items() if day > self.position}
@@ -71,6 +75,11 @@ class Writing:
         written, self._size = self._size, 0
         self._unsaved += written
         return written
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether a later read would go on further than where this one began."""
+        return self.position is not None and self.position > self._start
 
     @property
     def is_due(self) -> bool:

@@ -84,6 +84,7 @@ CUSTOMERS = Resource(
         "metadata changed": "no filter, and the customer's modifiedDatetime stays",
         "cancellation taken back": "canceledDatetime is empty again",
         "transaction voided": "its response changes in place (forum, questions/1717)",
+        "open invoice, charge or metadata gone": "what a document leaves out leaves no trace",
         "deleted": GONE,
     },
     cursors=(
