@@ -38,7 +38,12 @@ print(json.dumps(tables, default=str))
 
 
 class Store(ABC):
-    """A target, told to load into a folder of its own or a schema of a server."""
+    """A target, told to load into a folder of its own or a schema of a server.
+
+    `blank` is what its tables have for empty text.
+    """
+
+    blank: str | None = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,7 +91,9 @@ class Csv(Store):
 
 
 class DuckDb(Store):
-    """target-duckdb: a database file."""
+    """target-duckdb: a database file; it loads CSV, in which empty text is null."""
+
+    blank = None
 
     @property
     def command(self):
@@ -99,12 +106,13 @@ class DuckDb(Store):
 
 
 class Postgres(Store):
-    """meltanolabs-target-postgres: a schema of a running server."""
+    """meltanolabs-target-postgres: a schema of a running server; rows are marked, or deleted."""
 
-    def __init__(self, folder: Path, server: str) -> None:
+    def __init__(self, folder: Path, server: str, *, deleting: bool = False) -> None:
         super().__init__(folder)
         self.server = server
-        self.schema = f"e2e_{folded(folder.name)}"
+        self.deleting = deleting
+        self.schema = f"e2e_{folded(folder.name)}{'_deleting' if deleting else ''}"
 
     @property
     def command(self):
@@ -112,11 +120,12 @@ class Postgres(Store):
             "sqlalchemy_url": self.server.replace("postgresql:", "postgresql+psycopg:", 1),
             "default_target_schema": self.schema,
             "load_method": "upsert",
+            "hard_delete": self.deleting,
         }
         return (
             installed("target-postgres"),
             "--config",
-            written(self.folder, "postgres.json", settings),
+            written(self.folder, f"{self.schema}.json", settings),
         )
 
     def read(self):
