@@ -99,20 +99,19 @@ class Run:
         for plan in self._later:
             self._read(plan)
         self.more = self.more and not all(stream.complete for stream in self._streams)
-        turns = {
-            stream: stream.complete or stream.resource.name == self._stopped
+        had = {
+            stream: stream.complete or stream.memory.ended or stream.resource.name == self._stopped
             for stream in self._streams
         }
-        had = {stream: turn or stream.memory.ended for stream, turn in turns.items()}
-        # Everybody has their turn before anybody has another.
-        notes = had if not all(had.values()) else turns
+        if all(had.values()):
+            # Everybody had their turn: now those have another that are not at their end.
+            had = {stream: stream.memory.progress is None for stream in self._streams}
+            self.more = self.more and not all(had.values())
         changed = [
-            stream
-            for stream in self._streams
-            if (self.more and notes[stream]) != stream.memory.ended
+            stream for stream in self._streams if (self.more and had[stream]) != stream.memory.ended
         ]
         for stream in changed:
-            stream.remember(replace(stream.memory, ended=self.more and notes[stream]))
+            stream.remember(replace(stream.memory, ended=self.more and had[stream]))
         return bool(changed)
 
     def _prepare(self) -> None:
@@ -241,7 +240,9 @@ class Run:
         name = stream.resource.name
         before, after = self._plans[name].memories[stream.name].watermark, stream.memory.watermark
         error = self.failures.get(stream.name)
-        outcome = "complete" if stream.complete else "more to do" if self.more else "incomplete"
+        earlier = self._plans[name].memories[stream.name].ended and error is None
+        done = stream.complete or earlier
+        outcome = "complete" if done else "more to do" if self.more else "incomplete"
         return Closing(
             stream.name,
             "forbidden" if isinstance(error, Forbidden) else outcome,
@@ -251,7 +252,7 @@ class Run:
             render(after) if after else None,
             stream.stream_state.get("replication_key_value"),
             stream.activated,
-            "" if stream.complete else str(error or ""),
+            "by an earlier run" if earlier and not stream.complete else str(error or ""),
         )
 
     def sample(self, stream: BillingStream) -> Iterator[tuple[datetime, Record]]:
