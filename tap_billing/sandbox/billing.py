@@ -183,6 +183,7 @@ def _write(
         billing_at=pending.billing_at,
         cycle=None,
         memo="" if subscription else "As agreed on the phone: thanks, and see you\nsoon!",
+        address=customer.address if number % 4 == 0 else None,
         bill_created=pending.created,
         created=company.now,
         modified=company.now,

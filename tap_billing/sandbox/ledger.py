@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from typing import TypeAlias
 
+    from tap_billing.sandbox.people import Address
+
     Day: TypeAlias = date  # rows have a field called date
 
 ChargeKind = Literal["recurring", "item", "custom", "setup"]
@@ -58,6 +60,7 @@ class Invoice:
     billing_at: datetime  # equals `created` unless pre-generated
     cycle: tuple[Day, Day] | None  # the period it bills for, both inclusive; None = one-off
     memo: str
+    address: Address | None  # as it was when the invoice was written; not every one has one
     bill_created: datetime  # when Cheddar's open invoice came to be (<= created)
     created: datetime
     modified: datetime  # moves on edits and voids, NOT on payments, credits, write-offs or time

@@ -28,11 +28,6 @@ SEEN = {
 DEFAULTS = {f"default_{each}" for each in ("paymethod", "creditcard_id", "ach_id", "tokenized_id")}
 STATUS = {f"customer_status_{each}" for each in ("id", "name", "str", "state")}
 PUT_OFF = {"holduntil_datetime", "next_invoice_datetime"}
-# The sample company tells an invoice's address from its customer.
-ADDRESS = {
-    f"bill_{each}"
-    for each in ("addr1", "addr2", "addr3", "city", "state", "postcode", "country", "block")
-}
 VOIDED = {"applied", "unapplied", "void_datetime"} | {
     f"transaction_status_{each}" for each in ("name", "str", "state")
 }
@@ -98,8 +93,6 @@ def lagging(stream: str, row: Row, record: Row, since: datetime | None) -> set[s
         return DEFAULTS | (STATUS if inactive else set())
     if stream == "subscriptions":
         return PUT_OFF if record["canceldatetime"] else set()
-    if stream == "invoices":
-        return ADDRESS
     if stream == "transactions":
         old = datetime.fromisoformat(record["transactiondatetime"]) < since - WINDOW
         return VOIDED if old else set()
