@@ -26,8 +26,7 @@ def checkpoint(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> bool
     Everything that was taken must have been written.
     """
     writing.saved()
-    # Without a pass there would be no way to see what changed of the first part meanwhile.
-    if writing.position is None or not plan.resource.passes:
+    if writing.position is None:
         return False
     former = plan.reading.progress
     outcome, again = feed.outcome(writing.rows), writing.again

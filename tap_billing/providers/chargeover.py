@@ -62,6 +62,10 @@ class ChargeOver:
             all_of_it = self._listing(resource, self._clauses(resource, scope), scope.expand)
             position = replace(all_of_it.position, last=scope.after, whole=True)
             requests.append(replace(all_of_it, position=position))
+        if scope.whole and upto and not resource.passes:
+            # No pass shows what has changed meanwhile of what was read before.
+            where = (*self._clauses(resource, scope), *upto)
+            requests.append(self._listing(resource, where, scope.expand))
         return requests
 
     def among(self, resource: Resource, scope: Scope, ids: Iterable[Any]) -> Sequence[Request]:
