@@ -74,7 +74,8 @@ def test_stdout_holds_singer_messages_only(file):
     done = tap("--config", file(SAMPLE), LOGLEVEL="DEBUG")
     assert done.returncode == 0, done.stderr
     messages = [json.loads(line) for line in done.stdout.splitlines()]
-    assert {each["type"] for each in messages} == {"SCHEMA", "RECORD", "STATE"}
+    kinds = {"SCHEMA", "RECORD", "ACTIVATE_VERSION", "STATE"}
+    assert {each["type"] for each in messages} == kinds
     assert messages[-1]["type"] == "STATE"
 
 

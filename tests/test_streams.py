@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_billing.sandbox import serve
+from tests.states import aged, versions
 from tests.support import (
     NOW,
     catalog_of,
@@ -25,6 +26,7 @@ FILTER = {
     "cheddar": re.compile(r"(created|transacted|canceled)(After|Before)Date"),
 }
 CHICAGO = ZoneInfo("America/Chicago")
+TIME = "transaction_datetime"
 
 
 @pytest.fixture(autouse=True)
@@ -83,17 +85,81 @@ def test_last_message_is_state_with_every_incremental_bookmark(provider, full):
         assert done.bookmark(stream).endswith("Z")
 
 
-def test_second_run_without_business_brings_the_overlap_only(company):
+def test_second_run_without_business_leaves_the_bookmarks_and_tells_nothing_else(company):
     first = run(config_of(company))
     second = run(config_of(company), state=first.state)
     assert second.error is None
+    for stream in first.counts:
+        assert second.bookmark(stream) == first.bookmark(stream)
+        assert keyed(second, stream).items() <= keyed(first, stream).items()
+
+
+def test_second_run_of_cheddar_without_business_brings_the_overlap_only():
+    with serve("cheddar", customers=40, now=NOW) as sandbox:
+        first = run(config_of(sandbox))
+        second = run(config_of(sandbox), state=first.state)
     for schema in second.of("SCHEMA"):
         stream = schema["stream"]
         if schema.get("bookmark_properties"):
             assert second.counts[stream] <= max(1, first.counts[stream] / 3)
         else:
             assert second.counts[stream] == first.counts[stream]
-        assert second.bookmark(stream) == first.bookmark(stream)
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_second_run_of_chargeover_without_business_brings_its_passes_and_no_more(days):
+    with serve("chargeover", customers=40, now=NOW) as sandbox:
+        config = config_of(sandbox, transaction_window=days)
+        first = run(config)
+        second = run(config, state=first.state)
+    rows = {stream: first.records(stream) for stream in first.counts}
+
+    def recent(stream, row, *fields, window=0):
+        since = when(first.bookmark(stream)) - timedelta(seconds=300, days=window)
+        return any(row[field] and when(row[field]) >= since for field in fields)
+
+    late = [e for e in rows["transactions"] if recent("transactions", e, TIME, window=days)]
+    # A payment comes with its refund.
+    known = {e["transaction_id"] for e in late} | {e["parent_transaction_id"] for e in late}
+    paid = [e for e in rows["transactions"] if e["transaction_id"] in known]
+    settled = {
+        each["invoice_id"]
+        for each in rows["transaction_applications"]
+        if each["transaction_id"] in known
+    }
+    edits = ("mod_datetime", "write_datetime")
+    bills = [
+        each
+        for each in rows["invoices"]
+        if recent("invoices", each, *edits)
+        or each["invoice_status_state"] == "o"
+        or each["invoice_id"] in settled
+    ]
+    billed = {each["package_id"] for each in bills}
+    packages = [
+        each
+        for each in rows["subscriptions"]
+        if recent("subscriptions", each, *edits, "cancel_datetime")
+        or each["package_status_state"] in {"a", "s"}
+        or each["package_id"] in billed
+    ]
+    moved = {each["customer_id"] for each in (*bills, *paid)}
+    people = [
+        each
+        for each in rows["customers"]
+        if recent("customers", each, *edits) or each["customer_id"] in moved
+    ]
+    expected = {
+        "transactions": paid,
+        "invoices": bills,
+        "subscriptions": packages,
+        "customers": people,
+    }
+    for stream, wanted in expected.items():
+        key = "package_id" if stream == "subscriptions" else f"{stream[:-1]}_id"
+        assert sorted(e[key] for e in second.records(stream)) == [e[key] for e in wanted], stream
+        assert len(wanted) < len(rows[stream])
+    assert second.counts["contacts"] == first.counts["contacts"]
 
 
 def test_second_run_brings_what_is_new(company):
@@ -161,36 +227,33 @@ def test_start_date_without_a_zone_is_in_the_accounts(standing):
     assert all(when(row["write_datetime"]) >= first for row in done.records("customers"))
 
 
-def test_forced_full_table_sends_no_filter_and_says_which_version(company, provider):
+@pytest.mark.parametrize("due", [False, True])
+def test_forced_full_table_sends_no_filter_and_says_which_version(company, provider, due):
     first = run(config_of(company))
     catalog = catalog_of(config_of(company))
     selecting(catalog, dict.fromkeys(first.counts), method="FULL_TABLE")
     company.world.requests.clear()
-    done = run(
-        config_of(company, start_date="2025-01-01", emit_activate_version_messages=True),
-        state=first.state,
-        catalog=catalog,
-    )
+    state = aged(first.state) if due else first.state
+    done = run(config_of(company, start_date="2025-01-01"), state=state, catalog=catalog)
     dated = [path for path in paths(company) if FILTER[provider].search(path)]
-    assert [path for path in dated if "_id%3AGT%3A" not in path] == []
+    # What is counted has an end, by its number.
+    assert [path for path in dated if not re.search(r"_id%3A(GT|LTE)%3A", path)] == []
     assert done.counts == first.counts
+    known = versions(first)
     for stream in done.counts:
         told = [each for each in done.messages if each.get("stream") == stream]
         assert [each["type"] for each in told if each["type"] != "RECORD"] == [
             "SCHEMA",
-            "ACTIVATE_VERSION",
+            *(["ACTIVATE_VERSION"] if due else []),
         ], stream
-        assert told[-1]["type"] == "ACTIVATE_VERSION"
-        assert {each["version"] for each in told[1:]} == {told[-1]["version"]}
-
-
-def test_version_is_activated_only_when_asked_for(full, provider):
-    assert full[provider].of("ACTIVATE_VERSION") == []
+        (version,) = {each["version"] for each in told[1:]} or {known[stream]}
+        assert not due or told[-1]["type"] == "ACTIVATE_VERSION"
+        assert (version > known[stream]) == due
 
 
 def test_version_is_not_activated_after_a_failed_read(provider):
     with serve(provider, customers=25, now=NOW) as sandbox:
-        config = config_of(sandbox, emit_activate_version_messages=True)
+        config = config_of(sandbox)
         catalog = selecting(catalog_of(config), {"customers": None}, method="FULL_TABLE")
         sandbox.world.password = "another"
         done = run(config, catalog=catalog)

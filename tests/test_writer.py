@@ -76,13 +76,33 @@ def test_short_writes_lose_nothing(monkeypatch, most):
     assert [each.get("record", {}).get("value") for each in out.lines] == [*range(50), None]
 
 
-def test_line_that_was_not_taken_is_written_by_the_next_flush(monkeypatch):
+def test_no_state_follows_a_message_that_was_lost(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out := Out(fails=1))
     writer = OrjsonWriter()
+    writer.write_message(record(1))
     with pytest.raises(LocalError, match="has ended"):
         writer.write_message(StateMessage(value={"a": 1}))
-    writer.flush()
-    assert [each["value"] for each in out.lines] == [{"a": 1}]
+    assert not writer.writing
+    for number in (2, 3):
+        with pytest.raises(LocalError, match="were lost already"):
+            writer.write_message(StateMessage(value={"a": number}))
+    assert out.taken == b""
+
+
+def test_what_a_signal_asks_for_follows_the_line_that_is_being_written(monkeypatch):
+    class Interrupted(Out):
+        def write(self, data):
+            if writer.afterwards is None and not self.taken:
+                assert writer.writing
+                writer.afterwards = lambda: writer.write_message(StateMessage(value={"last": 1}))
+            return super().write(data)
+
+    monkeypatch.setattr(sys, "stdout", out := Interrupted(most=3))
+    writer = OrjsonWriter()
+    writer.write_message(record("x" * BUFFERED))
+    assert [each["type"] for each in out.lines] == ["RECORD", "STATE"]
+    writer.write_message(StateMessage(value={"further": 1}))
+    assert [each.get("value") for each in out.lines[1:]] == [{"last": 1}, {"further": 1}]
 
 
 def test_stdout_without_a_binary_side_gets_text(monkeypatch):
