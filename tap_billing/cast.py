@@ -272,11 +272,14 @@ def instant(text: str, zone: str) -> str | None:
     return render(moment(text, zone)) if text else None
 
 
-def moment(text: str, zone: str) -> datetime:
-    """Return a datetime's instant in UTC; see `instant`. Raises ValueError."""
+def moment(text: str, zone: str, *, last: bool = False) -> datetime:
+    """Return a datetime's instant in UTC; see `instant`. Raises ValueError.
+
+    In a repeated hour the `last` instant can be asked for that it may mean.
+    """
     parsed = datetime.fromisoformat(text)
     if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=ZoneInfo(zone))
+        parsed = parsed.replace(tzinfo=ZoneInfo(zone), fold=int(last))
     try:
         return parsed.astimezone(UTC)
     except OverflowError:

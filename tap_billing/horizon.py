@@ -43,14 +43,14 @@ class Horizon:
         self.latest = None
         for path in self.cursors:
             for value in along(document, path):
+                text = str(value).strip()
                 try:
-                    when = moment(str(value).strip(), self.zone)
+                    # An hour that is told twice: a bookmark may be too early, a row may be new.
+                    first, last = (moment(text, self.zone, last=each) for each in (False, True))
                 except ValueError:
                     continue
-                if self.latest is None or when > self.latest:
-                    self.latest = when
-        if self.latest and (self.seen is None or self.latest > self.seen):
-            self.seen = self.latest
+                self.seen = max(self.seen or first, first)
+                self.latest = max(self.latest or last, last)
         return self.is_since(self.since)
 
     def is_since(self, instant: datetime | None) -> bool:
