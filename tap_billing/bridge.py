@@ -117,7 +117,7 @@ class Ahead(Generic[Item]):
 def pull(push: Callable[[Callable[[Item], bool]], None]) -> Generator[Item, None, None]:
     """Yield what `push` gives to its argument, which answers whether to go on.
 
-    `push` runs in a thread of its own, at most a few hundred items ahead.
+    `push` runs in a thread of its own, at most PULLED items ahead.
     """
     items: queue.Queue[Any] = queue.Queue(PULLED)
     stopped = threading.Event()

@@ -94,11 +94,15 @@ async def _census(
     try:
         highest = await _highest(transport, provider, resource, scope)
         before = await _count(transport, provider.count(resource, scope, highest))
+        earlier = 0
+        if scope.after is not None:
+            part = replace(scope, after=None)
+            earlier = await _count(transport, provider.count(resource, part, int(scope.after)))
     except Unauthorized:
         raise
     except BillingError as error:
         return Census(unknown=str(error))
-    return Census(before, highest=highest)
+    return Census(before, highest=highest, earlier=earlier)
 
 
 async def _highest(
@@ -159,11 +163,11 @@ class Feed:
         reading: Reading,
         zone: str,
         connection: Connection,
-        watched: Mapping[tuple[str, ...], datetime],
+        watched: Mapping[tuple[str, ...], datetime | None],
     ) -> None:
         self.resource = resource
         self.reading = reading
-        own = {
+        own: dict[tuple[str, ...], datetime | None] = {
             related.path: reading.scope.since
             for each in resource.passes
             for related in each.of
@@ -181,6 +185,7 @@ class Feed:
         if progress is not None:
             self._horizon.seen = progress.seen
         self._seen: set[str] = set()
+        self._stood: set[str] = set()
         self._documents = progress.documents if progress else 0
         self._kept = progress.kept if progress else 0
         self._numbered = 0
@@ -206,12 +211,13 @@ class Feed:
         Of the rows that were `standing` at the last run, those that did not come are asked for. A
         whole read comes last: a checkpoint in it says that everything before it was seen.
         """
+        self._stood = set(standing)
         self.start()
         yield from self._read(self._ahead or ())
         scope = self.reading.scope
         if scope.since is not None:
             own = {each for path in self._own for each in self.named[path]}
-            yield from self._left({*named, *standing, *own})
+            yield from self._left({*named, *self._stood, *own})
         if scope.since is not None and scope.whole:
             self._ahead = self._connection.read(self.resource, replace(scope, since=None))
             yield from self._read(self._ahead)
@@ -244,6 +250,8 @@ class Feed:
             identity = self._identity(document)
             if self.resource.id and not page.whole:
                 if identity in self._seen:
+                    # Not written twice, but it may stand now, or name others.
+                    self._watch(document, page)
                     continue
                 self._seen.add(identity)
             fresh = self._horizon.note(document)
@@ -257,11 +265,15 @@ class Feed:
         return str(document.get(self.resource.id))
 
     def _watch(self, document: Document, page: Page) -> None:
-        for each in self.resource.passes:
-            if each.where and str(document.get(each.where[0])) == each.where[1]:
-                self.standing.add(self._identity(document))
+        identity = self._identity(document)
+        wheres = (each.where for each in self.resource.passes if each.where)
+        stands = any(str(document.get(key)) == value for key, value in wheres)
+        if stands:
+            self.standing.add(identity)
+        # Of a whole read only what a run of the passes might have brought, too.
+        always = not page.whole or stands or identity in self._stood
         for path, recent in self._watched.items():
-            if not page.whole or self._horizon.is_since(recent):
+            if always or self._horizon.is_since(recent):
                 self.named[path].update(map(str, along(document, path)))
 
     def _count(self, identity: str) -> None:

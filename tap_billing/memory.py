@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-# Beyond this the open or live rows of a resource are not remembered: a state must stay small.
+# Beyond this the rows that stood open, or were named, are not remembered: a state must stay small.
 MOST_STANDING = 50_000
 
 
@@ -65,7 +65,8 @@ class Memory:
     """What is remembered of a stream.
 
     `scope` tells whether the filters are still the same; `watermark` is that of the last read that
-    reached its end; `standing` are the identifiers of the rows that stood open or live; a stream
+    reached its end; `standing` are the identifiers of the rows that stood open or live, `named`
+    those that other resources' rows named: both may have changed when they do so no more. A stream
     that has `ended` comes last in the run that goes on.
     """
 
@@ -76,6 +77,7 @@ class Memory:
     watermark: datetime | None = None
     standing: frozenset[str] = frozenset()
     ended: bool = False
+    named: frozenset[str] = frozenset()
 
 
 def recall(state: Mapping[str, Any]) -> Memory:
@@ -89,6 +91,7 @@ def recall(state: Mapping[str, Any]) -> Memory:
         _instant(state.get("watermark")),
         frozenset(_spread(state.get("standing"))),
         state.get("ended") is True,
+        frozenset(_spread(state.get("named"))),
     )
 
 
@@ -101,6 +104,7 @@ def remember(memory: Memory, state: dict[str, Any]) -> None:
         "scope": memory.scope,
         "watermark": render(memory.watermark) if memory.watermark else None,
         "standing": packed(memory.standing),
+        "named": packed(memory.named),
         "ended": memory.ended or None,
     }
     for key, value in told.items():

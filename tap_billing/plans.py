@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,17 @@ from tap_billing.errors import BillingError, SettingsError
 from tap_billing.memory import Memory, recall
 from tap_billing.spec import Scope
 from tap_billing.streams import FULL_TABLE, BillingStream, effective_since
-from tap_billing.sweeps import Policy, Reading, decide
+from tap_billing.sweeps import Policy, Reading, common, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tap_billing.settings import Settings
-    from tap_billing.spec import Resource
+    from tap_billing.spec import Related, Resource
 
+logger = logging.getLogger("tap-billing")
+
+BOOKMARK = "replication_key_value"
 # Neither provider is older; a bookmark that is would leave the calendar below.
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -31,7 +35,8 @@ class Plan:
     """A resource with its selected streams, and how it is read.
 
     `watched` are the paths along which it names rows of others, with the instant since when that
-    matters. One without streams is read for that alone.
+    matters. One without streams is read for that alone. `marks` are the watermarks of the reads
+    that have named its own rows.
     """
 
     resource: Resource
@@ -41,8 +46,9 @@ class Plan:
     scope: str = ""
     lookback: timedelta = timedelta()
     known: frozenset[str] = frozenset()
-    watched: dict[tuple[str, ...], datetime] = field(default_factory=dict)
+    watched: dict[tuple[str, ...], datetime | None] = field(default_factory=dict)
     failure: BillingError | None = None
+    marks: list[datetime] = field(default_factory=list)
 
     @property
     def since(self) -> datetime | None:
@@ -59,8 +65,18 @@ class Plan:
 
     @property
     def standing(self) -> frozenset[str]:
+        """The rows that stood open or live at the last run, or were named by others."""
+        return self.known | self.stood | self.named
+
+    @property
+    def stood(self) -> frozenset[str]:
         """The rows that stood open or live at the last run."""
-        return self.known.union(*(each.standing for each in self.memories.values()))
+        return frozenset().union(*(each.standing for each in self.memories.values()))
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The rows that others named at the last run."""
+        return frozenset().union(*(each.named for each in self.memories.values()))
 
     @property
     def last(self) -> bool:
@@ -108,6 +124,12 @@ def plans(
             known = serving.standing if serving else frozenset()
             serving = further[resource.name] = Plan(resource, [], Reading(scope), known=known)
         _serve(serving, needed, earliest)
+    for plan in groups.values():
+        # What is named now may matter to the next run, which is to know what is named no more.
+        for related in _related(plan) if plan.since is None else ():
+            if related.resource in groups:
+                watched = groups[related.resource].watched
+                watched.setdefault(related.path, policy.now - settings.transaction_window)
     return groups, further
 
 
@@ -134,21 +156,32 @@ def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> Non
             name: replace(each, progress=None, tried=None) for name, each in plan.memories.items()
         }
         since = None
+    marks = [each.watermark for each in plan.memories.values() if each.watermark]
+    if since is not None and since > policy.now and not marks:
+        logger.warning("%s: the bookmark lies in the future; reading everything", resource.name)
+        since = None
     if since is not None:
-        since = max(OLDEST, min(since, policy.now)) - plan.lookback
+        since = max(OLDEST, min(since, policy.now, *marks)) - plan.lookback
     plan.memories = {
         name: replace(each, progress=None)
         if each.progress and isinstance(each.progress.after, int) != resource.keyset
         else each
         for name, each in plan.memories.items()
     }
+    for stream in streams:
+        stream.memory = plan.memories[stream.name]
+    known = list(plan.memories.values())
+    if common(known) is None and any(each.progress for each in known):
+        # A whole read that some streams ended without the others: their bookmarks are of before.
+        since = None
     reading = decide(resource, plan.memories, since, scope, policy)
+    loaded = [s.name for s in streams if s.memory.watermark or s.stream_state.get(BOOKMARK)]
+    reading = replace(reading, loaded=frozenset(loaded))
     if reading.progress:
         back = max(OLDEST, reading.progress.since) - plan.lookback
         reading = replace(reading, scope=replace(reading.scope, since=back))
     plan.reading = reading
     for stream in streams:
-        stream.memory = plan.memories[stream.name]
         stream.version = reading.version
 
 
@@ -160,22 +193,26 @@ def _needed(resource: Resource, known: Sequence[Plan]) -> dict[tuple[str, ...], 
     found: dict[tuple[str, ...], datetime] = {}
     for plan in known:
         since = plan.since if plan.resource is not resource else None
-        named = [
-            each.path
-            for one in plan.resource.passes
-            for each in one.of
-            if each.resource == resource.name
-        ]
+        named = [each.path for each in _related(plan) if each.resource == resource.name]
         if named and since is not None and plan.failure is None:
             since = min([since, *_needed(plan.resource, known).values()])
             found |= {path: min(since, found.get(path, since)) for path in named}
     return found
 
 
+def _related(plan: Plan) -> Iterable[Related]:
+    return (each for one in plan.resource.passes for each in one.of)
+
+
 def _serve(plan: Plan, needed: Mapping[tuple[str, ...], datetime], earliest: datetime) -> None:
     """Let a plan bring what others need of it."""
     scope = plan.reading.scope
-    plan.watched = {path: since - scope.window for path, since in needed.items()}
+    # What was open before, and is not any more, is known of a resource that was read before only.
+    unknown = scope.since is None and any(each.where for each in plan.resource.passes)
+    unknown = unknown and not any(each.watermark for each in plan.memories.values())
+    plan.watched |= {
+        path: None if unknown else since - scope.window for path, since in needed.items()
+    }
     expand = {path[0] for path in needed if len(path) > 1} & set(plan.resource.expand)
     scope = replace(scope, expand=(*scope.expand, *sorted(expand - set(scope.expand))))
     if scope.since is not None:

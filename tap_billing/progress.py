@@ -27,7 +27,7 @@ def line(counts: Counts, seconds: float) -> str:
     return ", ".join(part for part in told if part)
 
 
-class Progress:
+class Terminal:
     """Writes to a terminal until closed; `counts` tells where the run is, None before it began."""
 
     def __init__(self, terminal: TextIO, counts: Callable[[], Counts | None]) -> None:

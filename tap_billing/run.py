@@ -20,8 +20,7 @@ from tap_billing.errors import (
 )
 from tap_billing.feed import Feed
 from tap_billing.plans import plans, policy_of
-from tap_billing.progress import Counts
-from tap_billing.progress import Progress as Terminal
+from tap_billing.progress import Counts, Terminal
 from tap_billing.sampling import sampled
 from tap_billing.saving import checkpoint, complete
 from tap_billing.writing import Writing
@@ -139,7 +138,8 @@ class Run:
         try:
             if plan.failure is not None:
                 raise plan.failure
-            named = set(self._named(plan)) if plan.reading.scope.since else set()
+            self._feed(plan).start()
+            named = set(self._named(plan))
             if not self._is_over():
                 self._current = plan.streams[0]
                 self._write(plan, named)
@@ -156,11 +156,19 @@ class Run:
         for related in (each for one in plan.resource.passes for each in one.of):
             if related.resource == plan.resource.name:
                 continue
-            other = self._further.get(related.resource) or self._plans[related.resource]
+            other = self._plans.get(related.resource)
+            if plan.reading.scope.since is not None:
+                other = self._further.get(related.resource, other)
+            elif other is None or other.last:
+                # A whole read needs no names but for the next run.
+                continue
+            if other is None:
+                continue
             if other.streams:
                 self._read(other)
             else:
                 self._look(other)
+            plan.marks.append(self._feed(other).watermark)
             yield from self._feed(other).named.get(related.path, ())
 
     def _look(self, plan: Plan) -> None:
@@ -186,7 +194,7 @@ class Run:
 
     def _write(self, plan: Plan, named: set[str]) -> None:
         feed = self._feed(plan)
-        writing = Writing(plan, self._settings.timezone)
+        writing = Writing(plan, frozenset(named), self._settings.timezone)
         try:
             for page in feed.pages(named, plan.standing):
                 for document in feed.documents(page):

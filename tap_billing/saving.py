@@ -30,7 +30,9 @@ def checkpoint(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> bool
         return False
     former = plan.reading.progress
     outcome, again = feed.outcome(writing.rows), writing.again
-    standing = frozenset(feed.standing)
+    # Not yet known of what is beyond the position.
+    standing, named = plan.stood | feed.standing, plan.named | writing.named
+    states = {}
     for stream in plan.streams:
         progress = Progress(
             writing.position,
@@ -43,8 +45,15 @@ def checkpoint(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> bool
             outcome.documents - again[None],
             outcome.kept - again[None],
         )
-        memory = replace(stream.memory, progress=progress, scope=plan.scope, standing=standing)
-        stream.remember(memory)
+        memory = replace(
+            stream.memory,
+            progress=progress,
+            scope=plan.scope,
+            standing=standing,
+            named=named,
+        )
+        states[stream] = stream.told(memory)
+    plan.streams[0].put(states)
     plan.streams[0].save()
     return True
 
@@ -60,7 +69,8 @@ def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
     except TooManyDeletions:
         # Not to be gone on with: what lacked may be back.
         for stream in plan.streams:
-            stream.remember(replace(stream.memory, progress=None))
+            standing = plan.stood | feed.standing
+            stream.remember(replace(stream.memory, progress=None, standing=standing))
         plan.streams[0].save()
         raise
     if isinstance(found, Doubt):
@@ -68,6 +78,7 @@ def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
             "%s: nothing is deleted, the read cannot be shown to be complete: %s",
             plan.resource.name, found.why,
         )  # fmt: skip
+    states = {}
     for stream in plan.streams:
         if isinstance(found, Swept):
             stream.activate(found)
@@ -75,14 +86,16 @@ def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
             stream.memory,
             progress=None,
             scope=plan.scope,
-            watermark=feed.watermark,
+            watermark=min([feed.watermark, *plan.marks]),
             standing=frozenset(feed.standing),
+            named=writing.named,
         )
-        if plan.reading.sweep:
+        if plan.reading.scope.whole and plan.reading.since is None:
             sweep, tried = _swept(plan, stream, found, outcome, policy)
             memory = replace(memory, sweep=sweep, tried=tried)
-        stream.remember(memory, feed.bookmark)
+        states[stream] = stream.told(memory, feed.bookmark)
         stream.complete = True
+    plan.streams[0].put(states)
     plan.streams[0].save()
     logger.info("%s: complete, bookmark %s", plan.resource.name, feed.bookmark or "none")
 
@@ -99,11 +112,13 @@ def _swept(
     if isinstance(found, Doubt) and found.again and version is not None:
         return former, Tried(policy.now, version)
     known = former.version if former else None
+    began = progress.began if progress else policy.now
     sweep = Sweep(
-        progress.began if progress else policy.now,
+        # Only a sweep puts off the next one.
+        former.at if former and not plan.reading.sweep else began,
         outcome.rows[stream.name],
         outcome.documents,
         found.version if isinstance(found, Swept) else known,
         outcome.highest,
     )
-    return sweep, None
+    return sweep, None if plan.reading.sweep else stream.memory.tried

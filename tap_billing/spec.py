@@ -90,10 +90,10 @@ class Scope:
     """What a run wants of a resource; datetimes are aware.
 
     With `since` the passes read what changed, those that are windowed from `window` before it. A
-    `whole` read brings every document; one that goes on `after` a position leaves out those up to
-    it, and its passes read nothing but them. `filters` are the user's, as checked. `expand` are the
-    nested lists that a selected stream or property needs. A whole read can be asked to be
-    `counted`.
+    `whole` read brings every document; one that goes on `after` a position brings those beyond it,
+    and what changed of those up to it: by its passes, or where there are none by reading them
+    again. `filters` are the user's, as checked. `expand` are the nested lists that a selected
+    stream or property needs. A whole read can be asked to be `counted`.
     """
 
     since: datetime | None = None
@@ -135,13 +135,15 @@ class Reply:
 class Census:
     """How many documents a server counts up to its `highest` identifier (None: at all).
 
-    `before` and `after` the read; `unknown` says why there is no number.
+    `before` and `after` the read; `earlier` are those up to the position that it goes on from.
+    `unknown` says why there is no number.
     """
 
     before: int = 0
     after: int = 0
     highest: int | None = None
     unknown: str = ""
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +151,10 @@ class Page:
     """What a reply says: documents in order, and the request that follows it.
 
     A page of a `whole` read whose documents are known to come in order says which position is
-    `reached` with one of them: a later read can go on after it, and brings those again whose own
-    `place` is beyond (None: no place is). The last page of a counted read
-    tells its `census`. `body` is the file that documents are read from, to be closed by whoever
-    ends with them.
+    `reached` with one of them: a later read can go on after it. `place` tells where a document
+    itself stands: those beyond the position come again (without it: none). The last page of a
+    counted read tells its `census`. `body` is the file that documents are read from, to be closed
+    by whoever ends with them.
     """
 
     documents: Iterable[Document]

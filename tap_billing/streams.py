@@ -18,7 +18,7 @@ from tap_billing.errors import BillingError, Garbled, NoReader, SettingsError
 from tap_billing.memory import Memory, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from singer_sdk.helpers.types import Context
@@ -189,9 +189,12 @@ class BillingStream(Stream):
         if write_messages and self.ABORT_AT_RECORD_COUNT is None:
             with self._breaking():
                 self.tap.run.read(self)
+            self.tell()
             with self.get_record_counter() as counter, self.get_sync_timer():
                 counter.increment(self.rows)
             return
+        if write_messages:
+            self.tell()
         try:
             yield from super()._sync_records(context, write_messages=write_messages)
         except (AbortedSyncFailedException, AbortedSyncPausedException):
@@ -202,7 +205,7 @@ class BillingStream(Stream):
 
     def write(self, received: datetime, records: Iterable[Record]) -> None:
         """Write records of one response, after the stream's SCHEMA."""
-        self._write_schema_message()
+        self.tell()
         self._received = received
         for record in records:
             self.rows += 1
@@ -210,21 +213,32 @@ class BillingStream(Stream):
 
     def activate(self, swept: Swept) -> None:
         """Let the target delete what does not carry the version of a sweep."""
-        self._write_schema_message()
+        self.tell()
         self._write_activate_version_message(swept.version)
         self.activated = True
 
     def remember(self, memory: Memory, bookmark: datetime | None = None) -> None:
         """Put a memory into the state, and a bookmark unless it is earlier than the one there."""
+        self.put({self: self.told(memory, bookmark)})
+
+    def told(self, memory: Memory, bookmark: datetime | None = None) -> dict[str, Any]:
+        """Keep a memory, and return the stream's state with it and a later bookmark."""
         self.memory = memory
         state = dict(self.stream_state)
         remember(memory, state)
         if bookmark is not None and self.replication_method != FULL_TABLE and self.replication_key:
             former = self.since()
+            if former and (memory.watermark is None or former <= memory.watermark):
+                bookmark = max(bookmark, former)
             state["replication_key"] = self.replication_key
-            state["replication_key_value"] = render(max(bookmark, former) if former else bookmark)
-        # At once, because a signal may ask for the state at any time.
-        self.tap_state.setdefault("bookmarks", {})[self.name] = state
+            state["replication_key_value"] = render(bookmark)
+        return state
+
+    def put(self, states: Mapping[BillingStream, dict[str, Any]]) -> None:
+        """Put streams' states into the tap's all at once: a signal may ask for it at any time."""
+        bookmarks = self.tap_state.get("bookmarks", {})
+        told = {stream.name: state for stream, state in states.items()}
+        self.tap_state["bookmarks"] = {**bookmarks, **told}
 
     def save(self) -> None:
         """Write a STATE message."""
@@ -233,7 +247,10 @@ class BillingStream(Stream):
 
     @override
     def _write_schema_message(self) -> None:
-        # Once a run: some targets flush everything at each.
+        """Do nothing: `tell` does it, after the resources that come before this one."""
+
+    def tell(self) -> None:
+        """Write the stream's SCHEMA, once a run: some targets flush everything at each."""
         if not self._is_told:
             self._is_told = True
             with self._breaking():

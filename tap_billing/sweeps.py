@@ -37,7 +37,8 @@ class Reading:
 
     `scope` is what is requested; its rows carry `version`. A `sweep` may end with deletions if it
     is counted. `progress` is that of the read it goes on with, `former` are the streams' last
-    sweeps. `since` is the bookmark where the API has no filter for it.
+    sweeps, `loaded` the streams that were read before. `since` is the bookmark where the API has no
+    filter for it.
     """
 
     scope: Scope
@@ -46,6 +47,7 @@ class Reading:
     progress: Progress | None = None
     former: Mapping[str, Sweep] = field(default_factory=dict)
     since: datetime | None = None
+    loaded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def decide(
     former = {name: each.sweep for name, each in memories.items() if each.sweep}
     versions = [each.version for each in former.values() if each.version]
     last = max(versions, default=None)
-    progress = _common(known)
+    progress = common(known)
     if progress is not None:
         scope = replace(scope, since=progress.since, after=progress.after)
         counted = progress.sweep and policy.versions and progress.version not in (None, last)
@@ -120,7 +122,7 @@ def decide(
     return Reading(replace(scope, counted=True), version, sweep, former=former)
 
 
-def _common(known: Sequence[Memory]) -> Progress | None:
+def common(known: Sequence[Memory]) -> Progress | None:
     """Return the progress that all streams share but for their rows, None if they do not."""
     found = [each.progress and replace(each.progress, rows=0) for each in known]
     return found[0] if found and all(each == found[0] for each in found) else None
@@ -147,8 +149,14 @@ def proven(reading: Reading, outcome: Outcome, policy: Policy) -> Swept | Doubt 
         if not low <= outcome.numbered <= high:
             told = f"{outcome.numbered} rows came, the server counts {low} to {high}"
             return Doubt(told, again=True)
+        progress = reading.progress
+        if progress is not None and census.earlier > progress.documents:
+            told = f"{progress.documents} rows came before, the server counts {census.earlier}"
+            return Doubt(told, again=True)
     for name, rows in outcome.rows.items():
         sweep = reading.former.get(name)
+        if sweep is None and name in reading.loaded:
+            return Doubt(f"how many rows {name} had before was never counted", again=False)
         if sweep is None:
             continue
         counts = ((sweep.rows, rows), (sweep.documents, outcome.kept))

@@ -65,6 +65,19 @@ def checked(config: Mapping[str, Any]) -> tuple[tuple[Resource, ...], dict[str, 
     return (*known, *own), wanted
 
 
+def _plain(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state, also out of its whole message. Raises SettingsError for what is none."""
+    if state.get("type") == "STATE" and isinstance(state.get("value"), dict):
+        state = state["value"]
+    bookmarks = state.get("bookmarks", None if state else {})
+    if not isinstance(bookmarks, dict):
+        raise SettingsError("state: it has no bookmarks; allowed: a STATE of this tap, or {}")
+    for name, told in bookmarks.items():
+        if not isinstance(told, dict):
+            raise SettingsError(f"state: that of {name} is no object; allowed: a STATE of this tap")
+    return state
+
+
 class TapBilling(Tap):
     """The Singer tap for ChargeOver and Cheddar."""
 
@@ -101,8 +114,8 @@ class TapBilling(Tap):
             if isinstance(options.get(name), (list, str, int)):
                 raise SettingsError(f"{name}: not an object; allowed: a JSON object")
         state = options.get("state")
-        if state and not isinstance(state.get("bookmarks", {}), dict):
-            raise SettingsError("state: its bookmarks are no object; allowed: a STATE of this tap")
+        if state:
+            options["state"] = _plain(state)
         if isinstance(options.get("catalog"), dict):
             options["catalog"] = forced(options["catalog"])
         super().__init__(**options)
@@ -259,14 +272,20 @@ class TapBilling(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Write STATE and exit as a process that the signal ended: 0 would pass for a good run."""
         # However long the target takes what is being written, and whatever else is in the way.
-        deadline = threading.Timer(GRACE, os._exit, (128 + signum,))
-        deadline.daemon = True
-        deadline.start()
+        for seconds, end in ((GRACE, self._give_up), (GRACE + 0.5, os._exit)):
+            deadline = threading.Timer(seconds, end, (128 + signum,))
+            deadline.daemon = True
+            deadline.start()
         writer = self.message_writer
         if getattr(writer, "writing", False):
             writer.afterwards = partial(self._stop, signum)  # type: ignore[attr-defined]
         else:
             self._stop(signum)
+
+    def _give_up(self, code: int) -> None:
+        """Say how far the run came, from another thread, and end it where it stands."""
+        self._close_with(f"stopped by signal {code - 128} before the last STATE could be written")
+        os._exit(code)
 
     def _stop(self, signum: int) -> None:
         if not getattr(self.message_writer, "failed", False):

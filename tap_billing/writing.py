@@ -25,10 +25,12 @@ CHECKPOINT_SECONDS = 15.0
 class Writing:
     """What of a resource was written so far, and what is pending.
 
-    `rows` are those of the whole read, by stream; `position` is where a later read could go on.
+    `rows` are those of the whole read, by stream; `position` is where a later read could go on;
+    `named` are the rows that others have named.
     """
 
-    def __init__(self, plan: Plan, zone: str) -> None:
+    def __init__(self, plan: Plan, named: frozenset[str], zone: str) -> None:
+        self.named = named
         self.rows = {
             name: memory.progress.rows if plan.reading.progress and memory.progress else 0
             for name, memory in plan.memories.items()

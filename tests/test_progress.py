@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tap_billing.progress import Progress, line
+from tap_billing.progress import Terminal, line
 
 SAMPLE = {"provider": "cheddar", "sandbox": True, "sandbox_now": "2024-06-01T00:00:00Z"}
 
@@ -43,7 +43,7 @@ def test_terminal_that_is_gone_keeps_progress_quiet(gone):
     with pytest.raises(OSError, match="Input/output error"):
         os.write(gone.fileno(), b"x")
     counts = ("plans", 1, 1, 0.0)
-    progress = Progress(gone, lambda: counts)
+    progress = Terminal(gone, lambda: counts)
     progress._show()
     progress.ended(counts)
     progress.ended(("customers", 5, 2, 0.0))
@@ -53,7 +53,7 @@ def test_terminal_that_is_gone_keeps_progress_quiet(gone):
 def test_terminal_that_was_closed_keeps_progress_quiet(gone):
     with contextlib.suppress(OSError):
         gone.close()
-    progress = Progress(gone, lambda: ("plans", 1, 1, 0.0))
+    progress = Terminal(gone, lambda: ("plans", 1, 1, 0.0))
     progress._show()
     progress.ended(("plans", 1, 1, 0.0))
     progress.close()

@@ -47,7 +47,7 @@ def writing_of(progress=None):
     streams = [Stream(spec, order=order) for spec in INVOICES.streams]
     memories = {each.name: Memory(progress=progress) for each in streams}
     plan = Plan(INVOICES, streams, Reading(Scope(), progress=progress), memories)
-    return Writing(plan, "UTC"), streams, order
+    return Writing(plan, frozenset(), "UTC"), streams, order
 
 
 def document(number, lines=2):
@@ -113,7 +113,7 @@ def test_read_that_goes_on_counts_on():
 
 def test_new_read_counts_from_nothing_whatever_was_stopped_before():
     plan = Plan(INVOICES, [], Reading(Scope()), {"invoices": Memory(progress=PROGRESS)})
-    assert Writing(plan, "UTC").rows == {"invoices": 0}
+    assert Writing(plan, frozenset(), "UTC").rows == {"invoices": 0}
 
 
 def test_checkpoint_is_due_after_rows_written_or_pending():

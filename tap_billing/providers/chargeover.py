@@ -45,7 +45,10 @@ class ChargeOver:
     spooled: bool = False
 
     def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
-        """Return the first request of each pass, and of a whole read after them."""
+        """Return the first request of each pass, and of a whole read after them.
+
+        Where no pass shows what changed, the rows that an earlier read had come last.
+        """
         found = []
         for each in resource.passes if scope.since else ():
             bounds = {resource.created: scope.start} if scope.start and resource.created else {}
