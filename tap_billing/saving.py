@@ -90,7 +90,9 @@ def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
             standing=frozenset(feed.standing),
             named=writing.named,
         )
-        if plan.reading.scope.whole and plan.reading.since is None:
+        # A first count, too, to compare the first sweep with.
+        whole = plan.reading.scope.whole and plan.reading.since is None
+        if plan.reading.sweep or (whole and memory.sweep is None):
             sweep, tried = _swept(plan, stream, found, outcome, policy)
             memory = replace(memory, sweep=sweep, tried=tried)
         states[stream] = stream.told(memory, feed.bookmark)
@@ -113,12 +115,14 @@ def _swept(
         return former, Tried(policy.now, version)
     known = former.version if former else None
     began = progress.began if progress else policy.now
+    if former and not plan.reading.scope.counted:
+        # What filters leave out is no measure of what may be gone.
+        return replace(former, at=began), None
     sweep = Sweep(
-        # Only a sweep puts off the next one.
-        former.at if former and not plan.reading.sweep else began,
+        began,
         outcome.rows[stream.name],
         outcome.documents,
         found.version if isinstance(found, Swept) else known,
         outcome.highest,
     )
-    return sweep, None if plan.reading.sweep else stream.memory.tried
+    return sweep, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 import threading
 import weakref
@@ -271,6 +272,9 @@ class TapBilling(Tap):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Write STATE and exit as a process that the signal ended: 0 would pass for a good run."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # One is enough: a supervisor may signal the whole group and the process itself.
+            signal.signal(number, signal.SIG_IGN)
         # However long the target takes what is being written, and whatever else is in the way.
         for seconds, end in ((GRACE, self._give_up), (GRACE + 0.5, os._exit)):
             deadline = threading.Timer(seconds, end, (128 + signum,))

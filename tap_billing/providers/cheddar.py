@@ -169,6 +169,7 @@ class Cheddar:
             first = window.last + timedelta(days=1)
             following = replace(request, position=replace(window, first=first, last=window.until))
         in_order = bool(window and window.ordered) and ordered(body)
+        reached = _settled if in_order else _former(window)
         return Page(
             documents,
             reply.received,
@@ -176,8 +177,8 @@ class Cheddar:
             following,
             body,
             whole=bool(window and window.whole),
-            reached=_settled if in_order else None,
-            place=_created if in_order else None,
+            reached=reached,
+            place=_created if reached else None,
         )
 
     def _documents(self, resource: Resource, body: BinaryIO, encoding: str) -> Iterator[Document]:
@@ -214,6 +215,14 @@ class Cheddar:
             return ()
         half = replace(window, last=first + (last - first) // 2)
         return [replace(request, position=half)]
+
+
+def _former(window: Window | None) -> Callable[[Document], str] | None:
+    """Return what says that all windows before this one have come, whatever its own order."""
+    if window is None or not window.whole or window.first is None:
+        return None
+    day = (window.first - timedelta(days=1)).isoformat()
+    return lambda _: day
 
 
 def _created(customer: Document) -> str | None:
