@@ -61,7 +61,14 @@ def write(path: Path, closings: Sequence[Closing], **further: Any) -> None:
     Raises LocalError if the file cannot be written.
     """
     manifest = {**further, "streams": [asdict(each) for each in closings]}
+    told = orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n"
     try:
-        path.write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2) + b"\n")
+        if not path.is_file():
+            path.write_bytes(told)
+            return
+        # Whoever waits for the file reads all of it or nothing.
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(told)
+        part.replace(path)
     except OSError as error:
         raise LocalError(f"the manifest {path} cannot be written ({error.strerror})") from None

@@ -90,9 +90,7 @@ def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
             standing=frozenset(feed.standing),
             named=writing.named,
         )
-        # A first count, too, to compare the first sweep with.
-        whole = plan.reading.scope.whole and plan.reading.since is None
-        if plan.reading.sweep or (whole and memory.sweep is None):
+        if plan.reading.scope.whole and plan.reading.since is None:
             sweep, tried = _swept(plan, stream, found, outcome, policy)
             memory = replace(memory, sweep=sweep, tried=tried)
         states[stream] = stream.told(memory, feed.bookmark)
@@ -110,19 +108,23 @@ def _swept(
     policy: Policy,
 ) -> tuple[Sweep | None, Tried | None]:
     """Return what a stream is to remember of a complete read."""
-    progress, version, former = plan.reading.progress, plan.reading.version, stream.memory.sweep
-    if isinstance(found, Doubt) and found.again and version is not None:
-        return former, Tried(policy.now, version)
-    known = former.version if former else None
-    began = progress.began if progress else policy.now
-    if former and not plan.reading.scope.counted:
-        # What filters leave out is no measure of what may be gone.
-        return replace(former, at=began), None
+    reading, former = plan.reading, stream.memory.sweep
+    if isinstance(found, Doubt) and found.again and reading.version is not None:
+        return former, Tried(policy.now, reading.version)
+    tried = None if reading.sweep else stream.memory.tried
+    began = reading.progress.began if reading.progress else policy.now
     sweep = Sweep(
-        began,
-        outcome.rows[stream.name],
-        outcome.documents,
-        found.version if isinstance(found, Swept) else known,
-        outcome.highest,
+        began, outcome.rows[stream.name], outcome.documents, reading.version, outcome.highest
     )
-    return sweep, None
+    if isinstance(found, Swept):
+        return sweep, tried
+    if former is None:
+        return replace(sweep, version=None), tried
+    # The measure of what may be gone only grows, but by a proven read; and what filters leave out
+    # is none at all.
+    at = began if reading.sweep else former.at
+    if reading.scope.filters or reading.scope.start:
+        return replace(former, at=at), tried
+    more = sweep if sweep.documents >= former.documents else former
+    rows = max(sweep.rows, former.rows)
+    return replace(more, at=at, rows=rows, version=former.version), tried

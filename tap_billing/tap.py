@@ -288,8 +288,10 @@ class TapBilling(Tap):
 
     def _give_up(self, code: int) -> None:
         """Say how far the run came, from another thread, and end it where it stands."""
-        self._close_with(f"stopped by signal {code - 128} before the last STATE could be written")
-        os._exit(code)
+        try:
+            self._close_with(f"stopped by signal {code - 128}, the last STATE could not be written")
+        finally:
+            os._exit(code)
 
     def _stop(self, signum: int) -> None:
         if not getattr(self.message_writer, "failed", False):

@@ -31,43 +31,66 @@ DESELECT = {
     "cheddar": "check product_code, and which products this user may read",
 }
 UNKNOWN = "this account does not have it: deselect its streams"
+# Every URL of Cheddar names the product, so that a wrong one is refused whatever is asked for.
+PRODUCT = "check product_code, and api_url if it is set"
 
 
 def reach(case: Case, requests: Iterable[tuple[Resource, Request]]) -> Iterator[Finding]:
     """Ask a first request of each resource, keep the answers in the case, yield what they say.
 
-    Ends without an answer where the first request shows that no other can succeed.
+    Ends without an answer where the first requests show that no other can succeed.
     """
-    reached = dated = doubted = False
+    reached = bool(case.answers)
+    # One thing may be refused for itself; two say that nothing is answered at all.
+    doubts: list[tuple[Resource, BillingError]] = []
+    for resource, came in _outcomes(case, requests):
+        if isinstance(came, Unauthorized):
+            yield mishap(FAILED, "credentials", came)
+            return
+        if isinstance(came, BillingError) and not reached:
+            if doubts or isinstance(came, NO_API):
+                yield from (_refused(case, *each) for each in doubts)
+                yield mishap(FAILED, "server", came, _nowhere(case, came))
+                return
+            if not isinstance(came, Forbidden):
+                doubts.append((resource, came))
+                continue
+        if not reached:
+            reached = True
+            yield ok("credentials", "accepted")
+        if isinstance(came, BillingError):
+            yield _refused(case, resource, came)
+            continue
+        dated = bool(case.answers) or case.settings.sandbox
+        case.answers[resource.name] = came
+        yield from (_refused(case, *each) for each in doubts)
+        doubts.clear()
+        if not dated:
+            yield clocks(came)
+        yield ok(f"access {resource.name}", "readable")
+    yield from (_refused(case, *each) for each in doubts)
+
+
+def _outcomes(
+    case: Case, requests: Iterable[tuple[Resource, Request]]
+) -> Iterator[tuple[Resource, Answer | BillingError]]:
     for resource, request in requests:
         if not case.connection.left:
             return
-        check = f"access {resource.name}"
-        level = FAILED if selected(resource) else WARNING
+        came: Answer | BillingError
         try:
-            answer = case.connection.ask(request)
-        except Unauthorized as error:
-            yield mishap(FAILED, "credentials", error)
-            return
+            came = case.connection.ask(request)
         except BillingError as error:
-            if not reached and (doubted or isinstance(error, NO_API)):
-                yield mishap(FAILED, "server", error)
-                return
-            if isinstance(error, Forbidden) and not reached:
-                reached = True
-                yield ok("credentials", "accepted")
-            # One thing may be refused for itself; two say that nothing is answered at all.
-            doubted = True
-            yield mishap(level, check, error, _advice(case, error))
-            continue
-        if not reached:
-            yield ok("credentials", "accepted")
-        reached = True
-        case.answers[resource.name] = answer
-        if not dated and not case.settings.sandbox:
-            dated = True
-            yield clocks(answer)
-        yield ok(check, "readable")
+            came = error
+        yield resource, came
+
+
+def _refused(case: Case, resource: Resource, error: BillingError) -> Finding:
+    """Return what an error says of a resource, with advice by what has been answered so far."""
+    level = FAILED if selected(resource) else WARNING
+    known = case.answers or isinstance(error, Forbidden)
+    advice = _advice(case, error) if known else _nowhere(case, error)
+    return mishap(level, f"access {resource.name}", error, advice)
 
 
 def survey(case: Case, requests: Iterable[tuple[Resource, Request]]) -> Iterator[Finding]:
@@ -112,6 +135,16 @@ def clocks(answer: Answer) -> Finding:
 
 
 def _advice(case: Case, error: BillingError) -> str:
+    provider = case.settings.provider
     if isinstance(error, Forbidden):
-        return DESELECT[case.settings.provider]
+        return DESELECT[provider]
+    if isinstance(error, NotFound) and provider == "cheddar":
+        # A code that the user's filter asks for.
+        return ""
     return UNKNOWN if isinstance(error, Refused) else ""
+
+
+def _nowhere(case: Case, error: BillingError) -> str:
+    """Return what to do about a refusal where nothing was answered at all."""
+    refused = isinstance(error, Refused) and case.settings.provider == "cheddar"
+    return PRODUCT if refused else ""

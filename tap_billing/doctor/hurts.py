@@ -28,7 +28,14 @@ class Hurt:
 
 
 SMALL_PAGE, MANY, BRIEF, SHORT, MINUTE, WEEK, ALL = 100, 32, 30, 300, 60, 7 * 86_400, 100
-NEVER, MONTH, YEAR = timedelta(0), timedelta(days=31), timedelta(days=366)
+NEVER, FEW_DAYS, MONTH, YEAR = (timedelta(days=each) for each in (0, 7, 31, 366))
+
+
+def _later(settings: Settings) -> str:
+    """Return when a change that no pass brings is seen."""
+    never = settings.full_sweep_every == NEVER
+    return "never (full_sweep_every is 0)" if never else "at the next sweep only"
+
 
 HURTS: tuple[Hurt, ...] = (
     Hurt(
@@ -90,8 +97,18 @@ HURTS: tuple[Hurt, ...] = (
     Hurt(
         "transaction_window",
         lambda s: s.transaction_window == NEVER,
-        lambda _: "voided and re-applied transactions are seen by complete reads only",
-        "30 days is the default",
+        lambda s: f"what becomes of transactions after their own time is seen {_later(s)}",
+        "30 days is the default: voids and re-applied payments have no time of their own",
+        "chargeover",
+    ),
+    Hurt(
+        "transaction_window",
+        lambda s: NEVER < s.transaction_window < FEW_DAYS,
+        lambda s: (
+            f"voids and re-applied payments of transactions that are older than"
+            f" {days(s.transaction_window)} are seen {_later(s)}"
+        ),
+        "30 days is the default: take as long as payments are voided after they were made",
         "chargeover",
     ),
     Hurt(
@@ -122,14 +139,16 @@ HURTS: tuple[Hurt, ...] = (
     Hurt(
         "max_deletions",
         lambda s: s.max_deletions == 0,
-        lambda _: "a single deleted row makes the run fail",
+        lambda _: "a single deleted row makes the run fail, and nothing is deleted",
         "20 per cent is the default",
     ),
     Hurt(
         "max_deletions",
         lambda s: s.max_deletions >= ALL,
-        lambda _: "an API that tells no rows by mistake empties the target",
-        "20 per cent is the default",
+        lambda _: (
+            "an account that was emptied, or a permission that was withdrawn, empties the target"
+        ),
+        "set it so for a single run, when so much is gone indeed; 20 per cent is the default",
     ),
     Hurt(
         "max_runtime",

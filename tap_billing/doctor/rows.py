@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tap_billing import clock
@@ -14,11 +14,12 @@ from tap_billing.errors import BillingError, Refused
 from tap_billing.providers.chargeover_paging import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_billing.doctor.connection import Answer, Case
     from tap_billing.doctor.finding import Finding
-    from tap_billing.spec import Resource
+    from tap_billing.doctor.questions import Clause
+    from tap_billing.spec import Document, Resource
 
 # Further ahead than any zone, and than clocks that differ by a day.
 AHEAD = timedelta(days=2)
@@ -26,6 +27,16 @@ GATEWAY = "check whether something at api_url drops or caches queries, else ask 
 UNPROVEN = "deletions of these rows cannot be proven and are not told: ask ChargeOver about _count"
 ROW_BY_ROW = "the tap reads each row by itself, which takes a request a row: ask ChargeOver"
 NO_FILTER = "incremental runs need this filter: ask ChargeOver to allow it"
+# Rows to look at behind a filter: the first ones may match by chance.
+SOME = 20
+
+
+class Asked(NamedTuple):
+    """Clauses, what the rows that they bring are like, and whether there must be some."""
+
+    clauses: tuple[Clause, ...]
+    fits: Callable[[Document], bool]
+    some: bool = False
 
 
 def counted(case: Case, resource: Resource, counts: dict[str, int]) -> Iterator[Finding]:
@@ -119,39 +130,53 @@ def _identity(resource: Resource, row: Any, zone: str) -> str:
 def filters(case: Case, resource: Resource) -> Iterator[Finding]:
     """Yield whether the filters that runs rely on bring what they must, and nothing else."""
     check = f"filters {resource.name}"
-    highest = str(whole(case.answers[resource.name].rows[0].get(resource.id)))
-    tomorrow = (case.server_time or clock.now()) + AHEAD
-    text = tomorrow.astimezone(ZoneInfo(case.settings.timezone)).isoformat(timespec="seconds")
     worked, wrong = [], False
-    # What is asked for, and the identifiers that may come (None: those above the highest).
-    asked = [((resource.id, "EQUALS", highest), {highest}), ((resource.id, "GT", highest), None)]
-    asked += [((each.since, "GTE", text), set()) for each in resource.passes if each.since]
-    for clause, allowed in asked:
+    for clauses, fits, some in _asked(case, resource):
         if not case.connection.left:
             break
         try:
-            answer = case.connection.ask(listing(case, resource, Wish((clause,))))
+            answer = case.connection.ask(listing(case, resource, Wish(clauses, limit=SOME)))
         except BillingError as error:
             wrong = True
             yield mishap(FAILED, check, error, NO_FILTER if isinstance(error, Refused) else "")
             continue
-        came = [whole(row.get(resource.id)) for row in answer.rows]
-        strange = [each for each in came if not _fits(each, highest, allowed)]
-        missing = allowed and not came
-        if strange or missing:
+        strange = sum(not fits(row) for row in answer.rows)
+        if strange or (some and not answer.rows):
             wrong = True
-            told = f"where={':'.join(clause[:2])} brought"
-            found = (
-                f"{told} {len(strange)} rows that do not match" if strange else f"{told} nothing"
-            )
-            yield failed(check, found, GATEWAY)
+            told = ",".join(":".join(clause) for clause in clauses)
+            brought = f"{strange} rows that do not match" if strange else "nothing"
+            yield failed(check, f"where={told} brought {brought}", GATEWAY)
         else:
-            worked.append(clause[0])
+            worked += [name for name, _, _ in clauses]
     if worked and not wrong:
         yield ok(check, f"{', '.join(dict.fromkeys(worked))} bring what was asked for, no more")
 
 
-def _fits(number: int | None, highest: str, allowed: set[str] | None) -> bool:
-    if allowed is None:
-        return number is not None and number > int(highest)
-    return str(number) in allowed
+def _asked(case: Case, resource: Resource) -> Iterator[Asked]:
+    """Yield what to ask for: identifiers, times to come, and the states that passes ask for."""
+    newest = case.answers[resource.name].rows[0]
+    highest = _number(resource, newest)
+    states = dict.fromkeys(each.where for each in resource.passes if each.where)
+    # Pages go on with GT; rows that others name are asked for by GTE and LTE. With the newest row's
+    # own state, for no row may be open or live.
+    bounds = (("GT", highest - 1), ("GTE", highest), ("LTE", highest))
+    used = bounds if resource.passes else bounds[:1]
+    told = {name: newest.get(name) for name, _ in states}
+    own = tuple((name, "EQUALS", str(value)) for name, value in told.items() if value)
+    clauses = tuple((resource.id, operator, str(number)) for operator, number in used)
+    yield Asked((*clauses, *own), lambda row: _number(resource, row) >= highest, some=True)
+    tomorrow = (case.server_time or clock.now()) + AHEAD
+    text = tomorrow.astimezone(ZoneInfo(case.settings.timezone)).isoformat(timespec="seconds")
+    for each in resource.passes:
+        if each.since:
+            yield Asked(((each.since, "GTE", text),), lambda _: False)
+    for name, value in states:
+        yield Asked(((name, "EQUALS", value),), _has(name, value))
+
+
+def _number(resource: Resource, row: Document) -> int:
+    return whole(row.get(resource.id)) or 0
+
+
+def _has(name: str, value: str) -> Callable[[Document], bool]:
+    return lambda row: str(row.get(name)) == value

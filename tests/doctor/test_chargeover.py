@@ -56,9 +56,61 @@ def test_server_that_ignores_one_field_fails(company, diagnose, meddling, field)
     assert done.wrong == {"filters customers", "filters subscriptions", "filters invoices"}
 
 
-def test_filter_that_brings_nothing_at_all_fails(company, diagnose, meddling):
+@pytest.mark.parametrize("name", ["subscriptions", "invoices"])
+@pytest.mark.parametrize("becomes", ["", "EQUALS:none"])
+def test_state_that_is_ignored_or_brings_nothing_fails(company, diagnose, meddling, name, becomes):
+    field = {"subscriptions": "package", "invoices": "invoice"}[name] + "_status_state"
+
     def ask(_, query):
-        if ":EQUALS:" in query.get("where", ""):
+        clauses = query.pop("where", "").split(",")
+        told = [each if not each.startswith(field) else becomes for each in clauses]
+        told = [each.replace("EQUALS:none", f"{field}:EQUALS:none") for each in told if each]
+        if told:
+            query["where"] = ",".join(told)
+
+    with meddling(company, ask=ask) as config:
+        done = diagnose(config)
+
+    assert done.code == 1
+    assert done.wrong == {f"filters {name}"}
+    assert all(field in found for _, found, _ in done.of(f"filters {name}"))
+
+
+@pytest.mark.parametrize("value", ["a", "o", "s"])
+def test_every_state_is_asked_for_by_itself(company, diagnose, meddling, refusal, value):
+    def ask(_, query):
+        return refusal(400) if query.get("where", "").endswith(f"_state:EQUALS:{value}") else None
+
+    with meddling(company, ask=ask) as config:
+        done = diagnose(config)
+
+    name = "invoices" if value == "o" else "subscriptions"
+    assert done.wrong == {f"filters {name}"}
+    assert "incremental runs need" in done.of(f"filters {name}")[0][2]
+
+
+def test_state_that_no_row_has_is_ok(company, diagnose):
+    closed = [{"field": "invoice_status_state", "operator": "EQUALS", "value": "c"}]
+    done = diagnose(config_of(company, filters={"invoices": closed}))
+
+    assert done.level("filters invoices") == "ok"
+    assert "invoice_status_state" in done.of("filters invoices")[0][1]
+
+
+def test_server_that_refuses_everything_is_no_matter_of_one_object(
+    company, diagnose, meddling, refusal
+):
+    with meddling(company, ask=lambda *_: refusal(400)) as config:
+        done = diagnose(config)
+
+    assert done.wrong == {"access customers", "server"}
+    assert not any("deselect" in each["advice"] for each in done.findings)
+
+
+@pytest.mark.parametrize("operator", ["GT", "GTE", "LTE", "EQUALS"])
+def test_operator_that_brings_nothing_at_all_fails(company, diagnose, meddling, operator):
+    def ask(_, query):
+        if f":{operator}:" in query.get("where", ""):
             query["where"] = query["where"].split(":")[0] + ":EQUALS:0"
 
     with meddling(company, ask=ask) as config:

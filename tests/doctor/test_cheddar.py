@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
 
 from tap_billing.sandbox import serve
 from tests.support import config_of, paths
@@ -79,6 +80,45 @@ def test_wrong_product_is_named(company, diagnose):
     assert done.level("credentials") == "ok"
     assert done.level("access plans") == "failed"
     assert "product_code" in done.of("access plans")[0][2]
+
+
+def refused(status, text):
+    body = f'<error id="1" code="{status}" auxCode="">{text}</error>'
+    return web.Response(status=status, body=body.encode(), content_type="text/xml")
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_product_that_is_refused_everywhere_is_to_be_checked(company, diagnose, meddling, status):
+    def ask(*_):
+        return refused(status, "No product selected. Need a productId or productCode.")
+
+    with meddling(company, ask=ask) as config:
+        done = diagnose(config)
+
+    assert done.code == 1
+    advice = {each["check"]: each["advice"] for each in done.findings if each["level"] != "ok"}
+    assert {"access plans", "server"} & advice.keys()
+    assert all("product_code" in told for check, told in advice.items() if "customers" not in check)
+    assert not any("deselect" in told for told in advice.values())
+
+
+def test_one_resource_that_is_refused_is_no_wrong_product(company, diagnose, meddling):
+    def ask(path, _):
+        return refused(400, "Not available") if "plans" in path else None
+
+    with meddling(company, ask=ask) as config:
+        done = diagnose(config)
+
+    assert done.level("credentials") == done.level("access promotions") == "ok"
+    assert done.of("access plans")[0][2] == "this account does not have it: deselect its streams"
+
+
+def test_customer_that_is_not_there_is_no_wrong_server(company, diagnose):
+    done = diagnose(config_of(company, filters={"customers": {"code": "NOBODY"}}))
+
+    assert done.wrong == {"access customers", "filters.customers"}
+    assert "code" in done.of("access customers")[0][2]
+    assert len(done.of("credentials")) == len(done.of("clock")) == 1
 
 
 def test_too_large_for_the_server_is_a_warning(diagnose):

@@ -35,6 +35,7 @@ def test_defaults_do_not_hurt(provider):
         ("lookback", 0),
         ("lookback", 30 * 86_400),
         ("transaction_window", 0),
+        ("transaction_window", 3),
         ("transaction_window", 4000),
         ("full_sweep_every", 0),
         ("full_sweep_every", 90),
@@ -51,6 +52,15 @@ def test_setting_that_hurts_has_a_line_with_advice(name, value):
 
     assert {each.check for each in found} == {name}
     assert all(each.advice for each in found)
+
+
+@pytest.mark.parametrize(("sweeps", "when"), [(7, "at the next sweep"), (0, "never")])
+@pytest.mark.parametrize("window", [0, 3])
+def test_what_a_short_window_leaves_out_comes_with_a_sweep(window, sweeps, when):
+    chosen = made(transaction_window=window, full_sweep_every=sweeps)
+    (told,) = (each for each in hurts.examine(chosen, {}, NOW) if "window" in each.check)
+
+    assert when in told.found
 
 
 def test_one_provider_s_settings_do_not_hurt_the_other():
