@@ -51,7 +51,10 @@ def opened(against: str, streams: Sequence[str]) -> Store:
         return Folder(path)
     if path.exists():
         return Messages(path)
-    what = "this kind of URL is not known" if URL.match(against) else f"there is no file {path}"
+    what = f"there is no file {path}"
+    if URL.match(against) or "=" in against:
+        # It may hold a password, as libpq's own form of a connection does.
+        what = "this kind of connection is not known"
     raise SettingsError(
         f"--against: {what}; allowed: duckdb:PATH[?schema=NAME], postgresql://...[?schema=NAME],"
         " a file of Singer messages, a folder of target-jsonl"

@@ -102,7 +102,8 @@ def test_table_without_its_key_is_refused(base):
     [
         ("duckdb:/nowhere/w.duckdb", "there is no file /nowhere/w.duckdb"),
         ("/nowhere/messages.jsonl", "there is no file /nowhere/messages.jsonl"),
-        (f"mysql://user:{SECRET}@host/base", "this kind of URL is not known"),
+        (f"mysql://user:{SECRET}@host/base", "this kind of connection is not known"),
+        (f"host=h password={SECRET}", "this kind of connection is not known"),
         (f"postgresql://user:{SECRET}@more@127.0.0.1:1/base", "not a URL of PostgreSQL"),
         (f"postgresql://user:{SECRET}/more@127.0.0.1:1/base", "not a URL of PostgreSQL"),
         (f"postgresql://user:9/{SECRET}@127.0.0.1:1/base", "not a URL of PostgreSQL"),
