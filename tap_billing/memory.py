@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ from tap_billing.cast import moment, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
+# When a stream was swept that never was.
+NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 # Beyond this the rows that stood open, or were named, are not remembered: a state must stay small.
 MOST_STANDING = 50_000
 

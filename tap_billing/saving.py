@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_billing.errors import TooManyDeletions
-from tap_billing.memory import Progress, Sweep, Tried
+from tap_billing.memory import NEVER, Progress, Sweep, Tried
 from tap_billing.sweeps import Doubt, Swept, proven
 
 if TYPE_CHECKING:
@@ -109,8 +109,6 @@ def _swept(
 ) -> tuple[Sweep | None, Tried | None]:
     """Return what a stream is to remember of a complete read."""
     reading, former = plan.reading, stream.memory.sweep
-    if isinstance(found, Doubt) and found.again and reading.version is not None:
-        return former, Tried(policy.now, reading.version)
     tried = None if reading.sweep else stream.memory.tried
     began = reading.progress.began if reading.progress else policy.now
     sweep = Sweep(
@@ -118,11 +116,16 @@ def _swept(
     )
     if isinstance(found, Swept):
         return sweep, tried
+    doubtful = isinstance(found, Doubt) and found.again
+    if doubtful and reading.version is not None:
+        tried = Tried(policy.now, reading.version)
     if former is None:
-        return replace(sweep, version=None), tried
+        # A count to compare the first sweep with, which is no less due for it.
+        swept = reading.sweep and not doubtful
+        return replace(sweep, at=began if swept else NEVER, version=None), tried
     # The measure of what may be gone only grows, but by a proven read; and what filters leave out
     # is none at all.
-    at = began if reading.sweep else former.at
+    at = began if reading.sweep and not doubtful else former.at
     if reading.scope.filters or reading.scope.start:
         return replace(former, at=at), tried
     more = sweep if sweep.documents >= former.documents else former

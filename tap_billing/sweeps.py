@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tap_billing.errors import TooManyDeletions
+from tap_billing.memory import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,7 +132,9 @@ def common(known: Sequence[Memory]) -> Progress | None:
 def _due(memory: Memory, policy: Policy) -> bool:
     if memory.tried and abs(policy.now - memory.tried.at) < min(policy.every, AGAIN):
         return False
-    return memory.sweep is None or abs(policy.now - memory.sweep.at) >= policy.every * EARLY
+    if memory.sweep is None or memory.sweep.at <= NEVER:
+        return True
+    return abs(policy.now - memory.sweep.at) >= policy.every * EARLY
 
 
 def proven(reading: Reading, outcome: Outcome, policy: Policy) -> Swept | Doubt | None:
@@ -163,8 +166,9 @@ def proven(reading: Reading, outcome: Outcome, policy: Policy) -> Swept | Doubt 
         total, left = max(counts, key=lambda each: (each[0] - each[1]) / max(each[0], 1))
         gone = total - left
         if gone > policy.most * total:
+            when = f" at {sweep.at:%Y-%m-%d %H:%M} UTC" if sweep.at > NEVER else " before"
             raise TooManyDeletions(
-                f"{gone} of the {total} rows that {name} had at {sweep.at:%Y-%m-%d %H:%M} UTC are"
-                f" gone, more than max_deletions ({policy.most:.0%}) allows; nothing is deleted"
+                f"{gone} of the {total} rows that {name} had{when} are gone, more than"
+                f" max_deletions ({policy.most:.0%}) allows; nothing is deleted"
             )
     return Swept(reading.version, _SEAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -177,22 +178,36 @@ def test_server_that_does_not_count_deletes_nothing_and_costs_no_row(caplog):
     assert versions(third).keys() == third.counts.keys()
 
 
-def test_count_that_differs_is_a_doubt_and_tried_again_the_next_day(caplog):
+def test_count_that_differs_is_a_doubt_and_tried_again_the_next_day(caplog, monkeypatch):
+    days = []
+    start = datetime.now(UTC)
+    monkeypatch.setattr("tap_billing.clock.now", lambda: start + timedelta(days=days[-1]))
+
+    def on(day, config, state=None):
+        days.append(day)
+        return run(config, state=state)
+
     with serve("chargeover", customers=40, now=NOW) as sandbox:
         with proxying(sandbox, counting=3) as url:
             config = config_of(sandbox, api_url=url)
-            first = run(config)
+            first = on(0, config)
             told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
-            second = run(config, state=first.state)
-        third = run(config_of(sandbox), state=aged(second.state, 1.5))
+            second = on(0.1, config, first.state)
+        third = on(1.5, config_of(sandbox), second.state)
+        fourth = on(9.5, config_of(sandbox), third.state)
         truth = sandbox.world.truth()
-    assert (first.error, second.error, third.error) == (None, None, None)
+    assert [each.error for each in (first, second, third, fourth)] == [None] * 4
     assert any("rows came, the server counts" in each for each in told)
     assert first.of("ACTIVATE_VERSION") == second.of("ACTIVATE_VERSION") == []
     assert second.counts["transactions"] < first.counts["transactions"]
+    assert third.counts == first.counts
     assert versions(third).keys() == third.counts.keys()
-    assert min(versions(third).values()) > max(e["version"] for e in first.of("RECORD"))
-    assert loaded(first, second, third).differences(truth) == []
+    assert versions(fourth).keys() == fourth.counts.keys()
+    assert min(versions(third).values()) > max(
+        each.get("version", 0) for each in first.of("RECORD")
+    )
+    assert min(versions(fourth).values()) > max(versions(third).values())
+    assert loaded(first, second, third, fourth).differences(truth) == []
 
 
 def test_business_that_goes_on_during_a_sweep_costs_no_row_of_the_warehouse():
