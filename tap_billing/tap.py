@@ -79,6 +79,10 @@ def _plain(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
+def _again(_: int, __: FrameType | None) -> None:
+    """Take no further signal for anything."""
+
+
 class TapBilling(Tap):
     """The Singer tap for ChargeOver and Cheddar."""
 
@@ -273,8 +277,9 @@ class TapBilling(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Write STATE and exit as a process that the signal ended: 0 would pass for a good run."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            # One is enough: a supervisor may signal the whole group and the process itself.
-            signal.signal(number, signal.SIG_IGN)
+            # One is enough: a supervisor may signal the whole group and the process itself. Not
+            # SIG_IGN: Python complains of a signal that is pending when its handler goes.
+            signal.signal(number, _again)
         # However long the target takes what is being written, and whatever else is in the way.
         for seconds, end in ((GRACE, self._give_up), (GRACE + 0.5, os._exit)):
             deadline = threading.Timer(seconds, end, (128 + signum,))

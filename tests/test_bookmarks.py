@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -8,6 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_billing.sandbox import serve
+from tests.commands import errors, tap
+from tests.states import Warehouse, copied
 from tests.support import (
     NOW,
     catalog_of,
@@ -56,14 +59,50 @@ def test_bookmarks_move_forward_only(company):
     assert any(second.bookmark(stream) > mark for stream, mark in marks.items())
 
 
-def test_bookmark_ahead_of_the_clock_is_neither_lowered_nor_an_excuse(company):
-    state = json.loads(json.dumps(run(config_of(company)).state))
+def moved(state, value, *, watermarks=True):
+    """Return a state with another bookmark everywhere, with or without the watermarks."""
+    state = copied(state)
     for told in state["bookmarks"].values():
         if "replication_key_value" in told:
-            told["replication_key_value"] = "2099-01-01T00:00:00Z"
-    done = run(config_of(company), state=state)
-    assert done.error is None
-    assert done.bookmark("customers") == "2099-01-01T00:00:00Z"
+            told["replication_key_value"] = value
+        if not watermarks:
+            told.pop("watermark", None)
+    return state
+
+
+def loaded(*runs):
+    warehouse = Warehouse()
+    for each in runs:
+        warehouse.load(each.messages)
+    return warehouse
+
+
+@pytest.mark.parametrize("watermarks", [True, False])
+def test_bookmark_ahead_of_the_clock_comes_back_and_loses_nothing(company, watermarks, caplog):
+    """States of taps that keep no watermark may hold one, and a clock may have been wrong once."""
+    first = run(config_of(company))
+    marked = {stream for stream in first.counts if first.bookmark(stream)}
+    state = moved(first.state, "2099-01-01T00:00:00Z", watermarks=watermarks)
+    company.world.advance(2)
+    caplog.clear()
+    second = run(config_of(company), state=state)
+    told = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    ahead = {each for each in told if "the bookmark lies in the future; reading every" in each}
+    resources = {e.resource.name for e in first.tap.billing_streams if e.name in marked}
+    assert {each.partition(":")[0] for each in ahead} == (set() if watermarks else resources)
+    if not watermarks:
+        assert second.counts == run(config_of(company)).counts
+    assert marked
+    assert all(when(second.bookmark(stream)) <= company.world.now() for stream in marked)
+    plain = run(config_of(company), state=first.state if watermarks else None)
+    company.world.advance(2)
+    third = run(config_of(company), state=second.state)
+    expected = loaded(first, plain, run(config_of(company), state=plain.state))
+    assert (second.error, third.error) == (None, None)
+    held = loaded(first, second, third).tables
+    for stream, rows in expected.tables.items():
+        # What is gone stays until the next sweep.
+        assert {key: held[stream].get(key) for key in rows} == rows, stream
 
 
 def test_bookmark_of_another_replication_key_is_not_taken(company):
@@ -125,6 +164,50 @@ def test_state_of_streams_that_are_not_selected_is_kept(company):
     assert done.bookmark("customers") == first.bookmark("customers") is not None
 
 
+NONE = "state: it has no bookmarks; allowed: a STATE of this tap, or {}"
+NO_OBJECT = "state: that of customers is no object; allowed: a STATE of this tap"
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        ({"bookmarks": {"customers": None}}, NO_OBJECT),
+        ({"bookmarks": {"plans": {}, "customers": [1]}}, NO_OBJECT),
+        ({"bookmarks": {"customers": "2026-01-01"}}, NO_OBJECT),
+        ({"type": "STATE", "value": {"bookmarks": {"customers": None}}}, NO_OBJECT),
+        ({"bookmarks": None}, NONE),
+        ({"bookmarks": []}, NONE),
+        ({"value": {"bookmarks": {}}}, NONE),
+        ({"customers": {"replication_key_value": "2026-01-01"}}, NONE),
+        ({"type": "STATE", "value": {"customers": {}}}, NONE),
+        ({"type": "RECORD", "stream": "customers", "record": {}}, NONE),
+    ],
+    ids=str,
+)
+def test_what_is_no_state_is_one_clear_line_before_any_request(company, file, state, line):
+    done = tap("--config", file(config_of(company)), "--state", file(state, "state.json"))
+    assert done.returncode == 1
+    assert errors(done) == [line]
+    assert done.stdout == ""
+    assert paths(company) == []
+
+
+def test_state_may_come_in_its_whole_message(company):
+    first = run(config_of(company))
+    message = {"type": "STATE", "value": first.state}
+    expected = run(config_of(company), state=first.state)
+    done = run(config_of(company), state=message)
+    assert done.error is None
+    assert done.counts == expected.counts
+    assert done.state["bookmarks"].keys() == expected.state["bookmarks"].keys()
+    assert done.counts["transactions"] < first.counts["transactions"]
+
+
+@pytest.mark.parametrize("state", [{}, {"bookmarks": {}}, {"type": "STATE", "value": {}}], ids=str)
+def test_empty_state_is_that_of_a_first_run(company, state):
+    assert run(config_of(company), state=state).counts == run(config_of(company)).counts
+
+
 @pytest.mark.parametrize("value", ["yesterday", 5, "2026-13-01", ["2026-01-01"], BEYOND])
 def test_bookmark_that_is_no_datetime_is_one_clear_line(company, value, caplog):
     state = {"bookmarks": {"customers": {"replication_key_value": value}}}
@@ -143,24 +226,23 @@ def test_bookmark_that_is_no_datetime_is_one_clear_line(company, value, caplog):
     assert done.bookmark("customers") == value
 
 
-@pytest.mark.parametrize("value", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_bookmark_at_the_edge_of_time_is_a_bookmark(company, value):
+def test_bookmark_at_the_beginning_of_time_is_a_bookmark(company):
     first = run(config_of(company))
-    state = json.loads(json.dumps(first.state))
+    done = run(config_of(company), state=moved(first.state, "0001-01-01T00:00:00Z"))
+    assert done.error is None
+    assert done.counts == first.counts
+
+
+def test_bookmark_at_the_end_of_time_is_read_from_the_watermark_on(company):
+    first = run(config_of(company))
+    state = moved(first.state, "9999-12-31T23:59:59Z")
+    done = run(config_of(company), state=state)
     for told in state["bookmarks"].values():
         if "replication_key_value" in told:
-            told["replication_key_value"] = value
-    done = run(config_of(company), state=state)
+            told["replication_key_value"] = told["watermark"]
+    expected = run(config_of(company), state=state)
     assert done.error is None
-    assert done.messages[-1]["type"] == "STATE"
-    for stream, count in first.counts.items():
-        if value < "9" or not first.bookmark(stream):
-            assert done.counts[stream] == count, stream
-    if value > "9":
-        # Nothing but what stands open or live, and whom that concerns.
-        assert done.counts["transactions"] == 0
-        bills, packages = done.records("invoices"), done.records("subscriptions")
-        assert {each.get("invoice_status_state") for each in bills} <= {"o"}
-        assert {each.get("package_status_state") for each in packages} <= {"a", "s"}
-        people = {each.get("customer_id") for each in done.records("customers")}
-        assert people == {each.get("customer_id") for each in bills}
+    assert 0 < done.counts["transactions"] < first.counts["transactions"]
+    assert done.counts == expected.counts
+    for stream in done.counts:
+        assert done.records(stream) == expected.records(stream), stream

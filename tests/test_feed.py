@@ -224,6 +224,28 @@ def test_documents_of_a_whole_read_name_others_only_if_they_are_recent(loop):
     assert found.feed.named[CUSTOMER] == {"1", "2", "3", "4"}
 
 
+def test_whole_read_names_whom_rows_concern_that_stand_or_stood_open(loop):
+    """A pass would bring them; of the others only what is recent might have come by one."""
+    rows = [
+        document(1, customer_id=1, **OPEN),
+        document(2, customer_id=2, invoice_status_state="c"),
+        document(3, customer_id=3, invoice_status_state="c"),
+    ]
+    since = datetime(2026, 1, 5, tzinfo=UTC)
+    found = told(loop, [whole(*rows)], watched={CUSTOMER: since}, standing=["2"])
+    assert found.feed.named[CUSTOMER] == {"1", "2"}
+    assert found.feed.standing == {"1"}
+
+
+def test_row_that_opens_while_it_is_read_comes_once_and_stands_all_the_same(loop):
+    """Its payment was voided between the pass that saw it closed and the one of open rows."""
+    first = document(1, customer_id=5, invoice_status_state="c")
+    given = [page(first), page(document(1, customer_id=6, **OPEN))]
+    found = told(loop, given, reading=PASSES, watched={CUSTOMER: SINCE})
+    assert found.rows == [1]
+    assert (found.feed.named[CUSTOMER], found.feed.standing) == ({"5", "6"}, {"1"})
+
+
 def test_document_that_several_passes_bring_names_once_and_stands_once(loop):
     row = document(1, customer_id=5, **OPEN)
     given = [page(row), page(row)]

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import re
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
@@ -254,12 +255,18 @@ def test_wrong_credentials_are_no_missing_count(loop):
         swept(loop, Server(range(1, 31), refusal=401))
 
 
-def test_resumed_read_counts_what_is_left(loop):
+def test_resumed_read_counts_what_is_left_and_what_came_before(loop):
     server = Server(range(1, 61))
     rows, outcome, permission = swept(loop, server, Scope(after=45, counted=True))
     assert rows == list(range(46, 61))
-    assert outcome.census == Census(15, 15, 60)
+    assert outcome.census == Census(15, 15, 60, earlier=45)
     assert isinstance(permission, Swept)
+    counts = [unquote(each) for each in server.asked if "_count" in each]
+    assert [sorted(re.findall(r":(GT|LTE):(\d+)", each)) for each in counts] == [
+        [("GT", "45"), ("LTE", "60")],
+        [("LTE", "45")],
+        [("GT", "45"), ("LTE", "60")],
+    ]
 
 
 def test_read_that_is_not_counted_asks_for_no_number(loop):

@@ -17,10 +17,10 @@ from tap_billing.errors import NoReader
 from tap_billing.sandbox import changes, serve
 from tap_billing.tap import TapBilling
 from tests.proxies import proxying
-from tests.states import Warehouse, aged, copied, last_state
+from tests.states import Warehouse, aged, copied, last_state, versions
 from tests.support import NOW, config_of, keyed, quickened, run, when, without_authorities
 
-# Streams whose resource has no pass: they are read whole, and begin anew.
+# Streams whose resource has no pass: no run knows what is new, so every run ends with all of it.
 WHOLE = {
     "chargeover": {"contacts", "plans", "plan_tiersets", "promotions"},
     "cheddar": {"plans", "plan_items", "promotions", "promotion_incentives", "coupons"},
@@ -109,6 +109,33 @@ def test_first_load_that_goes_on_does_not_repeat_what_a_checkpoint_holds(company
             assert left == [], (stop, stream)
             spared += len(rows.keys() - again[stream].keys())
     assert spared > 1000
+
+
+@pytest.mark.parametrize(("stream", "key"), [("contacts", "user_id"), ("plans", "item_id")])
+def test_list_without_passes_goes_on_with_its_rest_and_ends_with_its_beginning(
+    monkeypatch, stream, key
+):
+    monkeypatch.setattr("tap_billing.writing.CHUNK", 3)
+    monkeypatch.setattr("tap_billing.writing.CHECKPOINT_ROWS", 6)
+    places = set()
+    with serve("chargeover", customers=30, now=NOW) as sandbox:
+        whole = run(config(sandbox))
+        numbers = [row[key] for row in whole.records(stream)]
+        for stop in stops(whole.messages):
+            state = last_state(whole.messages[:stop])
+            after = state["bookmarks"].get(stream, {}).get("progress", {}).get("after")
+            if after is None or after in places:
+                continue
+            places.add(after)
+            done = run(config(sandbox), state=state)
+            rest = [number for number in numbers if number > after]
+            beginning = [number for number in numbers if number <= after]
+            assert [row[key] for row in done.records(stream)] == [*rest, *beginning], after
+            assert stream in versions(done)
+            tables = loaded(whole.messages[:stop], done.messages).tables
+            assert tables == loaded(whole.messages).tables, after
+    assert len(places) >= 3
+    assert numbers == sorted(numbers)
 
 
 def test_incremental_run_that_is_killed_anywhere_ends_as_one_that_is_not(company):

@@ -54,13 +54,14 @@ MEMORIES = st.builds(
     st.none() | TIMES,
     STANDING,
     st.booleans(),
+    STANDING,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
     max_leaves=6,
 )
-KEYS = ("sweep", "progress", "tried", "scope", "watermark", "standing", "ended")
+KEYS = ("sweep", "progress", "tried", "scope", "watermark", "standing", "named", "ended")
 FIELDS = ("at", "rows", "documents", "kept", "version", "highest", "after", "since", "began")
 
 
@@ -87,7 +88,8 @@ def test_memory_replaces_the_former_one_and_leaves_the_rest_of_a_state(memory, f
 
 def test_what_there_is_nothing_to_say_of_is_not_told():
     assert told(Memory()) == {}
-    assert told(Memory(), told(Memory(ended=True, standing=frozenset({"1"})))) == {}
+    former = Memory(ended=True, standing=frozenset({"1"}), named=frozenset({"2"}))
+    assert told(Memory(), told(former)) == {}
 
 
 def test_state_is_plain_and_in_utc():
@@ -95,6 +97,7 @@ def test_state_is_plain_and_in_utc():
         Sweep(AT, 5, 4, 17, 9),
         Progress(700, AT, AT, sweep=False, rows=3),
         standing=frozenset({"7", "5", "6", "9"}),
+        named=frozenset({"12", "11"}),
         watermark=AT,
     )
     assert told(memory) == {
@@ -110,6 +113,7 @@ def test_state_is_plain_and_in_utc():
         },
         "watermark": TOLD,
         "standing": "5-7,9",
+        "named": "11-12",
     }
 
 
@@ -142,6 +146,7 @@ def test_ranges_are_written_in_order_of_the_numbers(found, text):
 def test_too_many_rows_to_remember_are_not_remembered():
     most = [str(2 * number) for number in range(MOST_STANDING)]
     assert recall({"standing": packed(most)}).standing == frozenset(most)
+    assert recall({"named": packed(most)}).named == frozenset(most)
     assert packed([*most, "1"]) == ""
 
 
@@ -165,7 +170,7 @@ def test_too_many_rows_to_remember_are_not_remembered():
     ids=lambda each: str(each)[:20],
 )
 def test_ranges_that_make_no_sense_are_forgotten(text):
-    assert recall({"standing": text}) == Memory()
+    assert recall({"standing": text, "named": text}) == Memory()
 
 
 @given(

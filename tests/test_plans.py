@@ -28,6 +28,7 @@ KEYS = {"transactions": "transaction_datetime"}
 SWEPT = Memory(Sweep(NOW - DAY, 9, 9, 17), scope="all", watermark=READ)
 CUSTOMER, PACKAGE = ("customer_id",), ("package_id",)
 APPLIED = ("applied_to", "invoice_id")
+PARENT = ("parent_transaction_id",)
 FILTER = {"invoices": [{"field": "total", "operator": "GT", "value": 5}]}
 
 
@@ -84,7 +85,15 @@ def test_first_run_reads_everything_whole_and_nothing_for_others(planned):
     for plan in groups.values():
         assert plan.reading.scope.since is None
         assert (plan.reading.sweep, plan.reading.scope.counted) == (True, True)
-        assert plan.watched == {}
+
+
+def test_first_run_watches_what_is_recent_for_the_memory_of_the_next_one(planned):
+    groups, _ = planned(dict.fromkeys(("customers", "invoices", "transactions")))
+    assert {name: plan.watched for name, plan in groups.items()} == {
+        "customers": {},
+        "invoices": {CUSTOMER: NOW - WINDOW},
+        "transactions": dict.fromkeys((CUSTOMER, APPLIED, PARENT), NOW - WINDOW),
+    }
 
 
 def test_later_run_asks_from_the_bookmark_less_the_lookback_on(planned):
@@ -261,15 +270,42 @@ def test_fingerprint_tells_filters_apart_and_not_what_they_are(planned):
 
 
 @pytest.mark.parametrize(
-    ("mark", "since"),
+    ("mark", "watermark", "since"),
     [
-        (NOW + 400 * DAY, NOW - LOOKBACK),
-        (datetime(1, 1, 2, tzinfo=UTC), OLDEST - LOOKBACK),
+        (NOW + 400 * DAY, READ, READ - LOOKBACK),
+        (NOW + 400 * DAY, NOW + 9 * DAY, NOW - LOOKBACK),
+        (READ + LOOKBACK, READ, READ - LOOKBACK),
+        (datetime(1, 1, 2, tzinfo=UTC), READ, OLDEST - LOOKBACK),
     ],
 )
-def test_bookmark_beyond_reason_is_brought_back(planned, mark, since):
-    groups, _ = planned(known("invoices", mark=mark))
+def test_bookmark_beyond_reason_is_brought_back(planned, mark, watermark, since):
+    memory = replace(SWEPT, watermark=watermark)
+    groups, _ = planned(known("invoices", memory=memory, mark=mark))
     assert groups["invoices"].reading.scope.since == since
+
+
+@pytest.mark.parametrize(("ahead", "whole"), [(timedelta(seconds=1), True), (timedelta(), False)])
+def test_bookmark_of_the_future_is_none_if_no_watermark_bounds_it(planned, caplog, ahead, whole):
+    memory = replace(SWEPT, watermark=None)
+    groups, _ = planned(known("invoices", memory=memory, mark=NOW + ahead))
+    assert (groups["invoices"].reading.scope.since is None) is whole
+    assert ("invoices: the bookmark lies in the future" in caplog.text) is whole
+
+
+PROGRESS = Progress(700, READ, READ, sweep=False)
+
+
+@pytest.mark.parametrize("other", [None, replace(PROGRESS, after=500)])
+def test_whole_read_that_one_stream_ended_alone_is_made_again(planned, other):
+    """What it was for is not done for the others, whose bookmark is that of the former filters."""
+    states = known("invoices", memory=replace(SWEPT, progress=other))
+    states["invoice_line_items"] = remembered(
+        replace(SWEPT, progress=PROGRESS), key="invoice_mod_datetime"
+    )
+    scope = planned(states)[0]["invoices"].reading.scope
+    assert (scope.since, scope.after, scope.whole) == (None, None, True)
+    states["invoices"] = remembered(replace(SWEPT, progress=PROGRESS))
+    assert planned(states)[0]["invoices"].reading.scope.after == 700
 
 
 def test_wrong_bookmark_fails_its_resource_alone(planned):

@@ -82,12 +82,16 @@ def on_a_terminal(tmp_path, **environment):
     return shown.decode(), process.returncode
 
 
-def test_terminal_shows_a_line_for_each_stream_and_no_log(tmp_path):
+def test_terminal_shows_a_line_for_each_stream_and_of_the_log_how_each_ended(tmp_path):
     shown, code = on_a_terminal(tmp_path)
     assert code == 0
-    for stream in ("customers", "invoices", "plans", "transactions"):
-        assert f"{stream}: " in shown
-    assert "INFO" not in shown
+    logged = [line for line in shown.splitlines() if "INFO" in line]
+    ends = {line.rpartition("|")[2].strip().partition(": complete, ")[0] for line in logged}
+    assert all("tap-billing.closing" in line for line in logged)
+    assert {"customers", "invoices", "plans", "transactions"} <= ends
+    assert len(ends) == len(logged)
+    for stream in ends:
+        assert f"\x1b[K{stream}: " in shown
 
 
 def test_terminal_shows_the_log_when_asked_to(tmp_path):

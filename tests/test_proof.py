@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_billing.errors import TooManyDeletions
-from tap_billing.memory import Sweep
+from tap_billing.memory import Progress, Sweep
 from tap_billing.spec import Census, Scope
 from tap_billing.sweeps import Doubt, Outcome, Policy, Reading, Swept, proven
 
@@ -70,6 +70,28 @@ def test_count_before_and_after_bounds_what_a_complete_read_brings(numbered, bef
         low, high = sorted((before, after))
         told = f"{numbered} rows came, the server counts {low} to {high}"
         assert found == Doubt(told, again=True)
+
+
+@pytest.mark.parametrize(("earlier", "good"), [(44, True), (45, True), (46, False)])
+def test_part_that_an_earlier_run_read_is_counted_too(earlier, good):
+    """Rows may be gone since, but more than came were out of sight then."""
+    reading, outcome, policy = judged(60, numbered=15, census=Census(15, 15, 60, earlier=earlier))
+    progress = Progress(45, SINCE, SINCE, sweep=True, version=NEW, documents=45)
+    found = proven(replace(reading, progress=progress), outcome, policy)
+    if good:
+        assert isinstance(found, Swept)
+    else:
+        assert found == Doubt("45 rows came before, the server counts 46", again=True)
+
+
+@pytest.mark.parametrize(("loaded", "good"), [([], True), (["stream 1"], False)])
+def test_stream_that_was_read_and_never_counted_permits_nothing(loaded, good):
+    reading, outcome, policy = judged(0, rows={"stream 0": 0, "stream 1": 0})
+    found = proven(replace(reading, loaded=frozenset(loaded)), outcome, policy)
+    if good:
+        assert isinstance(found, Swept)
+    else:
+        assert found == Doubt("how many rows stream 1 had before was never counted", again=False)
 
 
 def test_server_that_does_not_count_permits_nothing_and_is_not_asked_again():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import random
 import resource
 import signal
@@ -114,7 +115,8 @@ def ended(process, read):
 @pytest.mark.parametrize("taken", [0, 100], ids=["nothing", "slowly"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_while_nobody_reads_ends_in_time(company, tmp_path, number, code, taken):
-    with started(tmp_path, company.settings) as process:
+    manifest = tmp_path / "manifest.json"
+    with started(tmp_path, company.settings, "--manifest", str(manifest)) as process:
         rows_read(process, 1)
         waiting = full(process)
         process.send_signal(number)
@@ -124,6 +126,48 @@ def test_signal_while_nobody_reads_ends_in_time(company, tmp_path, number, code,
     assert took < GRACE
     assert process.returncode == code
     assert "Traceback" not in log(tmp_path)
+    told = json.loads(manifest.read_bytes())
+    if taken:
+        assert told["stopped"].startswith(f"stopped by signal {number.value}")
+    else:
+        left = "the last STATE could not be written"
+        assert told["stopped"] == f"stopped by signal {number.value}, {left}"
+    assert "incomplete" in {each["outcome"] for each in told["streams"]}
+    assert closings(tmp_path) == [each["stream"] for each in told["streams"]]
+
+
+def closings(folder):
+    """Return the streams whose end the log tells, one for each line of that."""
+    lines = [line for line in log(folder).splitlines() if "tap-billing.closing" in line]
+    return [line.rpartition("| ")[2].strip().partition(": ")[0] for line in lines]
+
+
+@pytest.mark.parametrize("blocked", [True, False])
+def test_second_signal_changes_nothing(company, tmp_path, blocked):
+    """A supervisor may signal again what takes its time to end."""
+    manifest = tmp_path / "manifest.json"
+    with started(tmp_path, company.settings, "--manifest", str(manifest)) as process:
+        rows_read(process, 1)
+        waiting = full(process)
+        threads = Path(f"/proc/{process.pid}/task")
+        before = len(list(threads.iterdir()))
+        process.send_signal(signal.SIGTERM)
+        ends = time.monotonic() + GRACE
+        # The handler begins with what ends the process after a while, whatever happens.
+        while len(list(threads.iterdir())) < before + 2 and time.monotonic() < ends:
+            os.sched_yield()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        rest = b"" if blocked else process.stdout.read()
+        process.wait(20)
+    assert waiting
+    assert process.returncode == 143
+    assert "Traceback" not in log(tmp_path)
+    assert "SystemExit" not in log(tmp_path)
+    told = json.loads(manifest.read_bytes())
+    assert closings(tmp_path) == [each["stream"] for each in told["streams"]]
+    if not blocked:
+        assert json.loads(rest.splitlines()[-1])["type"] == "STATE"
 
 
 def full(process):

@@ -1,5 +1,6 @@
 import itertools
-import time
+import sys
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -253,7 +254,17 @@ def test_decimal_text(amount, decimals, text):
     assert decimal_text(amount, decimals) == text
 
 
-def test_three_years_pass_quickly():
-    start = time.perf_counter()
-    grown(customers=400)
-    assert time.perf_counter() - start < 5  # a second where nothing else runs
+def calls(customers):
+    """Return how many Python functions run while a company of that size grows."""
+    counted = Counter()
+    former = sys.getprofile()
+    sys.setprofile(lambda _frame, event, _: counted.update([event]))
+    try:
+        grown(customers=customers)
+    finally:
+        sys.setprofile(former)
+    return counted["call"]
+
+
+def test_twice_the_customers_take_twice_the_steps():
+    assert calls(120) < 2.5 * calls(60)
