@@ -212,3 +212,24 @@ def test_server_that_ignores_the_order_has_no_positions():
     page = cheddar().decode(request, reply(body(customer(LATE), customer(EARLY)).getvalue()))
     page.close()
     assert page.reached is None
+
+
+def test_finished_windows_are_a_position_whatever_the_order_inside_them():
+    request = first(cheddar(), "customers")
+    (half,) = cheddar().halve(request)
+    unordered = reply(body(customer(LATE), customer(EARLY)).getvalue())
+    page = cheddar().decode(half, unordered)
+    page.close()
+    assert page.reached is None
+    rest = page.following
+    further = cheddar().decode(rest, unordered)
+    rows = list(further.documents)
+    assert {further.reached(row) for row in rows} == {half.position.last.isoformat()}
+    assert {further.place(row) for row in rows} == {EARLY[:10], LATE[:10]}
+    asked = first(
+        cheddar(),
+        "customers",
+        since=datetime(2026, 1, 1, tzinfo=UTC),
+        after=further.reached(rows[0]),
+    )
+    assert "createdBeforeDate" in cheddar().url(asked)
