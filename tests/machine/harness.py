@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import io
@@ -14,8 +15,10 @@ import pytest
 from tap_billing import clock, pacing, schemas, session, writing
 from tap_billing import tap as taps
 from tap_billing.errors import BillingError
+from tap_billing.streams import FULL_TABLE
 from tap_billing.tap import TapBilling
 from tap_billing.transport import Transport
+from tests.machine.turns import Turns, at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,10 +55,15 @@ class Pipe(io.BytesIO):
 
 @dataclass(frozen=True)
 class Streams:
-    """What is read: streams with their resources, and the columns that a server tells."""
+    """What is read: streams with their resources, and the columns that a server tells.
+
+    The stream `without` is not selected; the one that is `full` is set to FULL_TABLE.
+    """
 
     owners: Mapping[str, str]
     columns: frozenset[str]
+    without: str = ""
+    full: str = ""
 
     @property
     def resources(self) -> set[str]:
@@ -107,7 +115,9 @@ def _replaced(network: Network, provider: str, streams: Streams) -> Iterator[Non
             patch.setattr(clock, "now", network.clock.machine)
             patch.setattr(Transport, "_exchange", exchange)
             patch.setattr(pacing, "LEAST_INTERVAL", 0.0)
-            # Requests come in the same order in every run, however fast the consumer is.
+            # Requests come in the same order in every run, however fast the machine is.
+            patch.setattr(session, "Loop", Turns)
+            patch.setattr(asyncio, "to_thread", at_once)
             patch.setattr(session, "AHEAD", 10_000)
             patch.setattr(writing, "CHUNK", CHUNK)
             patch.setattr(writing, "CHECKPOINT_ROWS", CHECKPOINT)
@@ -117,6 +127,14 @@ def _replaced(network: Network, provider: str, streams: Streams) -> Iterator[Non
             yield
     finally:
         logging.disable(former)
+
+
+def _choose(tap: TapBilling, streams: Streams) -> None:
+    if streams.without:
+        tap.streams[streams.without].metadata.root.selected = False
+        assert not tap.streams[streams.without].selected
+    if streams.full:
+        tap.streams[streams.full].forced_replication_method = FULL_TABLE
 
 
 def run(
@@ -133,8 +151,9 @@ def run(
     with _replaced(network, config["provider"], streams), contextlib.redirect_stdout(out):
         tap = TapBilling(config=dict(config), state=state, parse_env_config=False)
         try:
+            _choose(tap, streams)
             transport = tap.session._transport
-            transport._limits = replace(transport._limits, first_wait=0.0001)
+            transport._limits = replace(transport._limits, first_wait=0.0)
             tap.sync_all()
         except BillingError as stopped:
             error = stopped

@@ -156,14 +156,17 @@ class Ledger:
             self._versions.setdefault(each, self.runs[-1])
 
     def activated(self, resource: str, stream: str, version: int) -> set[Key]:
-        """Take note that a whole read has ended; return the stream's rows that have to be gone."""
+        """Return the stream's rows that have to be gone when a whole read of this has ended."""
         attempt = self._versions.get((resource, version), self.runs[-1])
-        self._clear(attempt, resource)
         return {
             key
             for (name, key), change in self.gone.items()
             if name == stream and change <= attempt.changes
         }
+
+    def swept(self, resource: str, version: int) -> None:
+        """Take note that a whole read of all of a resource's streams has ended."""
+        self._clear(self._versions.get((resource, version), self.runs[-1]), resource)
 
     def _clear(self, attempt: Attempt, resource: str | None) -> None:
         for document, change in list(self.dirty.items()):

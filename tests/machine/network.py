@@ -32,8 +32,9 @@ class Network:
     """One run's way to a server, request after request.
 
     `faults` and `changes` happen at the requests of these numbers; each takes `tick` seconds. A
-    URL that holds `dead` never works; answers of more than `most` bytes are too much. `begun` is
-    what the earlier clock told at the first request of each resource.
+    URL that holds `dead` works for as many requests as are `left`, and never again; answers of more
+    than `most` bytes are too much. `begun` is what the earlier clock told at the first request of
+    each resource.
     """
 
     api: Api
@@ -44,6 +45,7 @@ class Network:
     changes: dict[int, Callable[[], None]] = field(default_factory=dict)
     tick: int = 0
     dead: str = ""
+    left: int = 0
     most: int | None = None
     urls: list[str] = field(default_factory=list)
     begun: dict[str, datetime] = field(default_factory=dict)
@@ -61,7 +63,9 @@ class Network:
         told = min(self.clock.now, self.clock.machine())
         self.begun.setdefault(request.resource.name, told)
         path, _, query = url.partition("?")
-        if self.dead and self.dead in url:
+        dying = bool(self.dead) and self.dead in url
+        self.left -= dying
+        if dying and self.left < 0:
             return self._reply(500, "text/html", b"<html>out of order</html>")
         status, kind, body = self.api.answer(path, query)
         fault = self.faults.get(number)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from tests.machine.network import FAULTS
-from tests.machine.world import Event, Weather, World
+from tests.machine.world import Event, Otherwise, Weather, World
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NUMBERS = st.integers(0, 11)
 LINES = st.integers(0, 80)
@@ -72,10 +72,21 @@ def _drawn(name: str) -> st.SearchStrategy[Any]:
     return st.runner().flatmap(lambda machine: getattr(machine, name))
 
 
-EVENT, WEATHER, NEWS = map(_drawn, ("events", "weathers", "news"))
+EVENT, WEATHER, NEWS, OTHER = map(_drawn, ("events", "weathers", "news", "others"))
 RESOURCE: st.SearchStrategy[str] = st.runner().flatmap(
     lambda machine: st.sampled_from(sorted(machine.paths))
 )
+
+
+def others(owners: Mapping[str, str], filters: Sequence[Any]) -> st.SearchStrategy[Otherwise]:
+    """Return a strategy for runs with one of these filters, or with other streams."""
+    children = [name for name, owner in owners.items() if name != owner]
+    return st.one_of(
+        st.builds(lambda each: Otherwise({"filters": each}), st.sampled_from(filters)),
+        st.builds(Otherwise, without=st.sampled_from(children)),
+        st.builds(Otherwise, full=st.sampled_from(sorted(owners))),
+        st.just(Otherwise({"full_sweep_every": 0})),
+    )
 
 
 class Machine(RuleBasedStateMachine):
@@ -85,6 +96,7 @@ class Machine(RuleBasedStateMachine):
     weathers: ClassVar[st.SearchStrategy[Weather]]
     paths: ClassVar[Mapping[str, str]]
     news: ClassVar[st.SearchStrategy[str]]
+    others: ClassVar[st.SearchStrategy[Otherwise]]
     world: World
 
     @rule(event=EVENT)
@@ -111,9 +123,12 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def sync_again(self) -> None:
-        """Nothing changes between two runs: the second repeats little."""
-        assert self.world.sync()
-        assert self.world.sync()
+        """Nothing changes between runs: the last repeats little.
+
+        The second may ask once more for what was named at the first.
+        """
+        for _ in range(3):
+            assert self.world.sync()
         self.world.check_repeats()
 
     @rule()
@@ -154,6 +169,19 @@ class Machine(RuleBasedStateMachine):
         before = self.world.bookmarks(resource)
         assert not self.world.sync(replace(weather, dead=self.paths[resource]))
         assert self.world.bookmarks(resource) == before
+
+    @rule(resource=RESOURCE, number=st.integers(1, 12), event=EVENT)
+    def sweep_with_outage(self, resource: str, number: int, event: Event) -> None:
+        """One resource breaks off in the middle of its sweep, and then something happens."""
+        self.world.advance(86_400 * (SWEEP + 1))
+        self.world.sync(Weather(dead=self.paths[resource], left=number))
+        self.world.happen(event)
+        assert self.world.sync()
+
+    @rule(weather=WEATHER, other=OTHER, limit=st.none() | st.integers(1, 30))
+    def sync_otherwise(self, weather: Weather, other: Otherwise, limit: int | None) -> None:
+        """Run once with other filters, another selection, or without sweeps."""
+        self.world.sync(replace(weather, limit=limit), other)
 
     @rule(weather=WEATHER, lines=LINES)
     def sync_cut(self, weather: Weather, lines: int) -> None:

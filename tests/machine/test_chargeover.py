@@ -16,7 +16,7 @@ from tests.machine.chargeover import ChargeOver
 from tests.machine.chargeover_changes import CHANGES
 from tests.machine.clock import Clock
 from tests.machine.harness import Streams
-from tests.machine.rules import PROFILE, SKEWS, SWEEP, TIMEOUT, Machine, events, weathers
+from tests.machine.rules import PROFILE, SKEWS, SWEEP, TIMEOUT, Machine, events, others, weathers
 from tests.machine.world import Event, World
 
 OWNERS = {
@@ -47,6 +47,11 @@ FOUNDING: tuple[Event, ...] = (
     ("suspend", 3, 1),
     ("pay", 2, 1),
     ("pay", 1, 0),
+)
+FILTERS = tuple(
+    {name: [{"field": f"{path}_id", "operator": "GTE", "value": first}]}
+    for name, path in RESOURCES.items()
+    for first in (8, 20)
 )
 HOUR = timedelta(hours=1)
 
@@ -84,6 +89,7 @@ class ChargeOverMachine(Machine):
     events = events(CHANGES)
     weathers = weathers(CHANGES)
     paths: ClassVar = {name: f"/{path}" for name, path in RESOURCES.items()}
+    others = others(OWNERS, FILTERS)
     news = st.sampled_from(["new_customer", "new_package", "new_invoice", "pay"])
 
     @initialize(options=OPTIONS, first=st.lists(events, max_size=12))

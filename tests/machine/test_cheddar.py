@@ -16,7 +16,17 @@ from tests.machine.cheddar_changes import CHANGES
 from tests.machine.clients import CODE, Clients
 from tests.machine.clock import Clock
 from tests.machine.harness import Streams
-from tests.machine.rules import PROFILE, SKEWS, SWEEP, TIMEOUT, WEATHER, Machine, events, weathers
+from tests.machine.rules import (
+    PROFILE,
+    SKEWS,
+    SWEEP,
+    TIMEOUT,
+    WEATHER,
+    Machine,
+    events,
+    others,
+    weathers,
+)
 from tests.machine.world import Event, Weather, World
 
 OWNERS = {
@@ -30,6 +40,9 @@ COLUMNS = (
     " customer_code extra_fields"
 )
 STREAMS = Streams(OWNERS, frozenset(COLUMNS.split()))
+FILTERS = tuple(
+    {"customers": {"createdBeforeDate": day}} for day in ("2026-01-17", "2026-03-10", "2026-11-02")
+)
 ZONES = st.sampled_from(["UTC", "Pacific/Auckland", "America/Los_Angeles"])
 STARTS = ("2026-01-15T23:50:00+00:00", "2026-03-08T09:30:00+00:00", "2026-10-31T23:40:00+00:00")
 # Whole days, one day more, and two zones that may be far apart.
@@ -63,6 +76,7 @@ class CheddarMachine(Machine):
     events = events(CHANGES)
     weathers = weathers(CHANGES)
     paths: ClassVar = {"customers": "/customers/", "plans": "/plans/"}
+    others = others(OWNERS, FILTERS)
     news = st.sampled_from(["new_customer"])
 
     @initialize(options=OPTIONS, first=st.lists(events, max_size=12))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,18 +25,37 @@ Event = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
+class Otherwise:
+    """Settings and a selection that hold for one run only; empty means as in the others."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    without: str = ""
+    full: str = ""
+
+    @property
+    def partial(self) -> bool:
+        """Whether rows stay away that others would bring."""
+        return bool(self.without) or "filters" in self.config
+
+
+AS_EVER = Otherwise()
+
+
+@dataclass(frozen=True)
 class Weather:
     """What a run meets: faults and changes by the number of the request, and when it is killed.
 
     What a run wrote is delivered up to the `cut` line, or the `state` of this number; at the
     `broken` line the reader goes away. Numbers that are too large begin again. A run with a `limit`
-    of records may leave something to the next one.
+    of records may leave something to the next one. What is `dead` works for as many requests as
+    are `left`.
     """
 
     faults: Mapping[int, str] = field(default_factory=dict)
     events: Mapping[int, Event] = field(default_factory=dict)
     tick: int = 0
     dead: str = ""
+    left: int = 0
     most: int | None = None
     cut: int | None = None
     state: int | None = None
@@ -90,18 +109,19 @@ class World:
         same = (clock.now + timedelta(seconds=seconds)).hour == clock.now.hour
         (clock.advance if same else self.advance)(seconds)
 
-    def sync(self, weather: Weather = QUIET) -> bool:
-        """Run the tap and deliver what it wrote; return whether it ended well."""
+    def sync(self, weather: Weather = QUIET, other: Otherwise = AS_EVER) -> bool:
+        """Run the tap and deliver what it wrote; return whether it ended well and brought all."""
         attempt = self.ledger.begin()
         network = self._network(weather)
-        config = {**self.config, "max_records": weather.limit}
-        done = run(network, config, self.warehouse.state, self.streams, weather.broken)
+        config = {**self.config, **other.config, "max_records": weather.limit}
+        streams = replace(self.streams, without=other.without, full=other.full)
+        done = run(network, config, self.warehouse.state, streams, weather.broken)
         self.requests = network.urls
         former = {name: self.bookmarks(name) for name in self.streams.resources}
         put_off = '"ended"' in json.dumps(self.warehouse.state)
         delivered = done.lines[: weather.delivered(done.lines)]
         whole = done.error is None and len(delivered) == len(done.lines)
-        complete = whole and weather.limit is None
+        complete = whole and weather.limit is None and not other.partial
         self.messages = self.warehouse.load(delivered)
         self.ledger.versions(_versions(done.lines, self.streams.owners))
         self.ledger.end(complete=complete)
@@ -111,7 +131,7 @@ class World:
             self._check_once()
         if not put_off:
             self._check_bookmarks(former, network.begun)
-        self._check_activations()
+        self._check_activations(other)
         self.check(deleted=False)
         return complete
 
@@ -126,6 +146,7 @@ class World:
             {number: partial(self.happen, event) for number, event in weather.events.items()},
             weather.tick,
             weather.dead,
+            weather.left,
             weather.most,
         )
 
@@ -157,11 +178,13 @@ class World:
                 moved = told is not None and told != former[resource][name]
                 assert not moved or datetime.fromisoformat(told) <= most, f"{name}: {told} > {most}"
 
-    def _check_activations(self) -> None:
+    def _check_activations(self, other: Otherwise) -> None:
         for each in self.messages:
             if each["type"] == "ACTIVATE_VERSION":
-                stream = each["stream"]
-                gone = self.ledger.activated(self.streams.owners[stream], stream, each["version"])
+                stream, owner = each["stream"], self.streams.owners[each["stream"]]
+                gone = self.ledger.activated(owner, stream, each["version"])
+                if owner != self.streams.owners.get(other.without):
+                    self.ledger.swept(owner, each["version"])
                 left = gone & self.warehouse.tables[stream].live().keys()
                 assert not left, f"{stream}: gone, and not deleted by a complete read: {left}"
 

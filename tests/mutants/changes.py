@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tap_billing import memory
-from tests.mutants.books import DAY, WINDOW, Books, enrolled, loaded, rows
+from tests.mutants.books import DAY, SWEEP, WINDOW, Books, enrolled, loaded, rows
 from tests.support import catalog_of, selecting
 
 
@@ -63,9 +63,48 @@ def overdue() -> None:
     books.check()
 
 
+def overdue_in_a_full_refresh() -> None:
+    """The same, and invoices are set to FULL_TABLE."""
+    books = loaded("package", "invoice")
+    books.catalog = catalog_of(books.config)
+    for entry in books.catalog["streams"]:
+        if entry["stream"] == "invoices":
+            entry["replication_method"] = "FULL_TABLE"
+    # The bookmark has to leave the last customer behind.
+    books.change("edit", 0, 0)
+    books.again()
+    # A run asks once more for what was named at the one before it.
+    books.again()
+    books.again(DAY)
+    books.check()
+
+
 def written_off() -> None:
     """An invoice is written off: it is not open any more, and no time says so."""
     _seen(loaded("package", "invoice"), "write_off", 2)
+
+
+def written_off_beyond_a_checkpoint() -> None:
+    """A sweep of invoices breaks off, and one that it did not come to is written off."""
+    books = loaded("package", "invoice")
+    books.wait((SWEEP + 1) * DAY)
+    fourth = rows(books, "invoices")[3].id
+    books.deliver(books.run(dead=f"/invoice?where=invoice_id%3AGT%3A{fourth}").lines)
+    progress = books.bookmarks["invoices"].get("progress", {})
+    assert progress.get("after") == fourth, "missing: the checkpoint of invoices"
+    _seen(books, "write_off", 4)
+
+
+def voided_and_written_off() -> None:
+    """A paid invoice's payment is voided and says no more for what it was; then nobody is to pay.
+
+    At both runs the invoice is closed.
+    """
+    books = loaded("package", "invoice")
+    books.server.forgetful = True
+    _seen(books, "pay", 2, 1)
+    books.change("void_transaction", 0)
+    _seen(books, "write_off", 2)
 
 
 def paid_again() -> None:
@@ -101,6 +140,9 @@ def _unselected(weather: dict[str, Any]) -> None:
     books.catalog = selecting(catalog_of(books.config), wanted)
     books.unselected = ("transactions",)
     _seen(books, "pay", 2, 1)
+    # Until no payment of the window names the invoice, which a run would ask for once more.
+    books.again((WINDOW + 1) * DAY)
+    books.again()
     _overpay(books)
     # The run that cannot read it is the only one whose window holds the payment.
     books.wait((WINDOW + 1) * DAY)

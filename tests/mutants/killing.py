@@ -12,7 +12,8 @@ import pytest
 
 from tap_billing.tap import TapBilling
 from tests.mutants.apis import Busy, Deaf
-from tests.mutants.books import DAY, HOUR, MINUTE, SWEEP, Books, enrolled, loaded, opened
+from tests.mutants.books import DAY, HOUR, MINUTE, SWEEP, Books, enrolled, loaded, opened, rows
+from tests.support import catalog_of, selecting
 
 if TYPE_CHECKING:
     from tests.machine.harness import Done
@@ -36,6 +37,10 @@ def _killed(books: Books, done: Done, *, everywhere: bool = False) -> None:
 def killed_while_loading() -> None:
     """The first load is killed after any of its STATE messages."""
     books = opened("package", "invoice", customers=8, page_size=3)
+    for number in range(8):
+        # Nothing names these, and nothing of theirs is open.
+        books.change("new_customer", number)
+    books.wait(DAY)
     _killed(books, books.run())
 
 
@@ -71,6 +76,40 @@ def killed_between_sweeps() -> None:
         books.change("edit", number, 0)
         books.wait(HOUR)
     _killed(books, books.run())
+
+
+def _filtered() -> Books:
+    """Return the books of an account of which filters that are gone left out some packages."""
+    books = opened("package", customers=8)
+    first = rows(books, "subscriptions")[5].id
+    clause = {"field": "package_id", "operator": "GTE", "value": first}
+    books.settings["filters"] = {"subscriptions": [clause]}
+    books.sync()
+    del books.settings["filters"]
+    for number in range(8):
+        # What is live comes anyway.
+        books.change("expire", number, 0)
+    books.wait(DAY)
+    return books
+
+
+def killed_after_filters_were_taken_away() -> None:
+    """The read of what filters had left out is killed after any of its STATE messages."""
+    books = _filtered()
+    _killed(books, books.run())
+
+
+def stopped_after_filters_were_taken_away() -> None:
+    """The same read is stopped, and ended by a run without a stream that it began with."""
+    books = _filtered()
+    done = books.run(dead=f"/package?where=package_id%3AGT%3A{rows(books, 'subscriptions')[3].id}")
+    books.deliver(done.lines)
+    wanted = dict.fromkeys(books.resources)
+    books.catalog = selecting(catalog_of(books.config), wanted)
+    books.again()
+    books.catalog = None
+    books.again()
+    books.check()
 
 
 def killed_in_a_bulk_edit() -> None:

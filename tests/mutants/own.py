@@ -7,7 +7,7 @@ from tests.mutants import plants_cursors as cursors
 from tests.mutants import plants_pages as pages
 from tests.mutants import plants_states as states
 from tests.mutants.mutant import DELETED, MISSING, STALE, Mutant
-from tests.mutants.plants import without
+from tests.mutants.plants import all_of, without
 
 PASSES = (
     ("chargeover", "modified", changes.edited),
@@ -43,6 +43,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "does not remember which rows stood open or live",
         pages.nothing_stood,
         {changes.expired: STALE, changes.written_off: STALE},
+    ),
+    Mutant(
+        "stood-so-far",
+        (),
+        "remembers at a checkpoint only what stood up to it",
+        states.standing_so_far,
+        {changes.written_off_beyond_a_checkpoint: STALE},
+    ),
+    Mutant(
+        "names-forgotten",
+        (),
+        "does not remember which rows others have named",
+        pages.named_forgotten,
+        {changes.voided_and_written_off: STALE},
+    ),
+    Mutant(
+        "whole-reads-name-nobody",
+        (),
+        "believes that rows of a whole read tell nothing of others",
+        pages.whole_names_nobody,
+        {changes.overdue_in_a_full_refresh: STALE},
     ),
     Mutant(
         "nothing-named",
@@ -96,8 +117,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no-watermark",
         (),
-        "moves the bookmark to the largest value seen",
-        cursors.bookmark(lambda horizon: horizon.seen),
+        "moves bookmark and watermark to the largest value seen",
+        all_of(
+            cursors.bookmark(lambda horizon: horizon.seen),
+            cursors.claimed_by_the_bookmark,
+        ),
         {reading.row_from_the_future: MISSING},
     ),
     Mutant(
@@ -123,6 +147,27 @@ MUTANTS: tuple[Mutant, ...] = (
         "saves how far it came before the rows are written",
         states.checkpoint_first,
         {killing.killed_while_loading: MISSING},
+    ),
+    Mutant(
+        "parts-believed",
+        (),
+        "believes the bookmark where only some streams have ended a whole read",
+        states.parts_believed,
+        {killing.stopped_after_filters_were_taken_away: MISSING},
+    ),
+    Mutant(
+        "states-one-by-one",
+        (),
+        "lets a signal come between the states of a resource's streams, and believes them",
+        all_of(states.one_by_one, states.parts_believed),
+        {killing.killed_after_filters_were_taken_away: MISSING},
+    ),
+    Mutant(
+        "second-part-counted",
+        (),
+        "takes the count of what the last of several runs has read for that of a sweep",
+        states.second_part_counted,
+        {sweeping.sweep_in_two_runs: DELETED},
     ),
     Mutant(
         "progress-forgotten",

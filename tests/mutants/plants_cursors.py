@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,16 @@ def nulls_filtered(patch: pytest.MonkeyPatch) -> None:
 def bookmark(value: Callable[[Horizon], Any]) -> Plant:
     """Let the bookmark be another than what was seen up to the watermark."""
     return lambda patch: patch.setattr(Horizon, "bookmark", property(value))
+
+
+def claimed_by_the_bookmark(patch: pytest.MonkeyPatch) -> None:
+    """Let a read that has ended claim to have seen everything up to its bookmark."""
+    original = BillingStream.told
+
+    def told(self: BillingStream, memory: Any, when: Any = None) -> Any:
+        return original(self, replace(memory, watermark=when) if when else memory, when)
+
+    patch.setattr(BillingStream, "told", told)
 
 
 def own_clock(patch: pytest.MonkeyPatch) -> None:

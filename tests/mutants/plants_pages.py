@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -167,6 +168,25 @@ def nothing_stood(patch: pytest.MonkeyPatch) -> None:
 def nothing_named(patch: pytest.MonkeyPatch) -> None:
     """Do not fetch rows by identifier."""
     patch.setattr(Feed, "_left", lambda _self, _wanted: iter(()))
+
+
+def named_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """Do not remember which rows others have named."""
+    patch.setattr(Plan, "named", property(lambda _: frozenset()))
+
+
+def whole_names_nobody(patch: pytest.MonkeyPatch) -> None:
+    """Let rows of a whole read name nobody."""
+    original = Feed._watch
+
+    def watch(self: Feed, document: Any, page: Page) -> None:
+        named = self.named
+        if page.whole:
+            self.named = defaultdict(set)
+        original(self, document, page)
+        self.named = named
+
+    patch.setattr(Feed, "_watch", watch)
 
 
 def selected_only(patch: pytest.MonkeyPatch) -> None:

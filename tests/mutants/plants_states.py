@@ -5,27 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tap_billing import clock, plans, run, saving, sweeps
+import pytest
+
+from tap_billing import clock, feed, plans, run, saving, sweeps
+from tap_billing.plans import Plan
 from tap_billing.providers import cheddar
 from tap_billing.run import Run
+from tap_billing.streams import BillingStream
 from tap_billing.sweeps import Swept
 
 if TYPE_CHECKING:
-    import pytest
-
     from tap_billing.feed import Feed
-    from tap_billing.plans import Plan
     from tap_billing.writing import Writing
 
 
 def state_per_page(patch: pytest.MonkeyPatch) -> None:
-    """Save the bookmark with every page, whatever is still to come."""
+    """Save bookmark and watermark with every page, whatever is still to come."""
     original = Run._pause
 
     def pause(self: Run, plan: Plan, feed: Feed, writing: Writing) -> bool:
         self._written += writing.write()
         for stream in plan.streams:
-            stream.remember(stream.memory, feed.bookmark)
+            stream.remember(replace(stream.memory, watermark=feed.watermark), feed.bookmark)
         plan.streams[0].save()
         return original(self, plan, feed, writing)
 
@@ -121,3 +122,43 @@ def progress_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Begin a first load anew in every run."""
     original = plans.recall
     patch.setattr(plans, "recall", lambda state: replace(original(state), progress=None))
+
+
+def one_by_one(patch: pytest.MonkeyPatch) -> None:
+    """Put the states of a resource's streams one after the other; a STATE may come in between."""
+    original = BillingStream.put
+
+    def put(self: BillingStream, states: Any) -> None:
+        for stream, state in states.items():
+            original(self, {stream: state})
+            self.save()
+
+    patch.setattr(BillingStream, "put", put)
+
+
+def parts_believed(patch: pytest.MonkeyPatch) -> None:
+    """Believe the bookmarks of streams of which only some have ended a whole read."""
+    patch.setattr(plans, "common", lambda known: known)
+
+
+def standing_so_far(patch: pytest.MonkeyPatch) -> None:
+    """Let a checkpoint remember only what stood up to it."""
+    original = run.checkpoint
+
+    def checkpoint(*args: Any) -> bool:
+        with pytest.MonkeyPatch.context() as during:
+            during.setattr(Plan, "stood", property(lambda _: frozenset()))
+            return original(*args)
+
+    patch.setattr(run, "checkpoint", checkpoint)
+
+
+def second_part_counted(patch: pytest.MonkeyPatch) -> None:
+    """Count only what the run that ends a sweep has read."""
+    original = feed._census
+
+    async def census(*args: Any) -> Any:
+        found = await original(*args)
+        return found and replace(found, earlier=0)
+
+    patch.setattr(feed, "_census", census)

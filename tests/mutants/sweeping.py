@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from tests.mutants.apis import Spoiled
@@ -63,6 +64,22 @@ def partial_sweep() -> None:
     # A page of two with one of them hidden would pass for the last.
     books.settings["page_size"] = 500
     books.again((SWEEP + 1) * DAY)
+    books.intact()
+
+
+def sweep_in_two_runs() -> None:
+    """Rows are out of sight, and out of count, while a run makes the first half of a sweep."""
+    books = loaded(customers=10, max_deletions=100)
+    books.wait((SWEEP + 1) * DAY)
+    hidden = rows(books, "customers")[1:3]
+    for row in hidden:
+        row.visible += timedelta(days=90)
+    books.settings["max_records"] = 4
+    books.sync()
+    for row in hidden:
+        row.visible -= timedelta(days=90)
+    del books.settings["max_records"]
+    books.again()
     books.intact()
 
 
