@@ -154,7 +154,7 @@ class Feed:
     """One read of a resource; must be closed.
 
     `watched` are the paths along which its documents name those of other resources; of a whole read
-    only documents since `recent` count.
+    those do that stand, stood, or are as late as the instant beside the path (None: all).
     """
 
     def __init__(
