@@ -8,12 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jsonschema import Draft7Validator
 
+from tap_billing.errors import SettingsError
 from tap_billing.settings import BY_NAME, SETTINGS, SITE, Setting
 
 if TYPE_CHECKING:
@@ -36,6 +38,19 @@ def environment(variables: Mapping[str, str], prefix: str) -> dict[str, Any]:
                 found[setting.name] = PARSERS.get(setting.schema["type"], str)(text)
             except (KeyError, ValueError):
                 found[setting.name] = text
+    return found
+
+
+def object_in(path: str, option: str) -> dict[str, Any]:
+    """Return the JSON object in a file. Raises SettingsError, which names the command's option."""
+    try:
+        found = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{option}: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{option}: {path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise SettingsError(f"{option}: {path} holds no object; allowed: a JSON object")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_billing.bridge import Ahead, Loop
-from tap_billing.feed import counted, pages
+from tap_billing.paging import counted, pages
 from tap_billing.providers.chargeover import ChargeOver
 from tap_billing.providers.cheddar import Cheddar
 from tap_billing.transport import Limits, Traffic, Transport

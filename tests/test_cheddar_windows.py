@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_billing.custom import resources
-from tap_billing.feed import MOST_FAILURES
 from tap_billing.filters import parameters
+from tap_billing.paging import MOST_FAILURES
 from tap_billing.providers.cheddar import Cheddar
 from tap_billing.spec import Scope
 from tests.bodies import cheddar, first, reply, resource_of

@@ -13,7 +13,8 @@ from aiohttp import web
 
 from tap_billing.bridge import Loop
 from tap_billing.errors import Overload, Retry, Unauthorized
-from tap_billing.feed import Feed, counted, pages
+from tap_billing.feed import Feed
+from tap_billing.paging import counted, pages
 from tap_billing.providers.cheddar import EPOCH
 from tap_billing.spec import Census, Scope
 from tap_billing.sweeps import Policy, Reading, Swept, proven

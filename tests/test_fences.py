@@ -17,7 +17,7 @@ ROWS = (
     {"schemas", "settings", "writer", "sweeps", "providers.*"},
     {"checks", "filters", "retries", "tls"},
     {"transport"},
-    {"custom", "feed"},
+    {"custom", "feed", "paging"},
     {"session", "streams"},
     {"plans"},
     {"sampling", "writing"},

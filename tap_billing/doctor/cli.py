@@ -10,11 +10,10 @@ import os
 import signal
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tap_billing import clock
-from tap_billing.checks import floats, problems
+from tap_billing.checks import floats, object_in, problems
 from tap_billing.doctor import chargeover, cheddar, hurts, network
 from tap_billing.doctor.connection import Case, Connection
 from tap_billing.doctor.finding import FAILED, Finding, failed, ok, warning
@@ -42,9 +41,8 @@ def main(arguments: list[str]) -> int:
         return int(ended.code or 0)
     try:
         config = _config(given.config)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        sys.stderr.write(f"tap-billing doctor: --config: {reason}\n")
+    except SettingsError as error:
+        sys.stderr.write(f"tap-billing doctor: {error}\n")
         return 2
     try:
         with contextlib.closing(examine(config)) as findings:
@@ -85,17 +83,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(given: Sequence[str]) -> dict[str, Any]:
-    """Return the settings as the tap reads them. Raises OSError or ValueError."""
+    """Return the settings as the tap reads them. Raises SettingsError."""
     config: dict[str, Any] = {}
     for path in given:
         if path != "ENV":
-            try:
-                told = json.loads(Path(path).read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ValueError(f"{path} is not JSON: {error}") from None
-            if not isinstance(told, dict):
-                raise ValueError(f"{path} is no JSON object")
-            config |= told
+            config |= object_in(path, "--config")
     if "ENV" in given:
         config |= TapBilling._env_var_config  # noqa: SLF001 - the SDK's own name
     return config

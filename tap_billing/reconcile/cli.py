@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tap_billing.checks import object_in
 from tap_billing.errors import BillingError, LocalError, SettingsError, advised
 from tap_billing.reconcile.api import compared, groups
 from tap_billing.reconcile.comparison import Outcome
@@ -77,8 +77,8 @@ def _tap(given: argparse.Namespace) -> TapBilling:
     config: dict[str, Any] = {}
     for path in given.config:
         if path != "ENV":
-            config |= _object(path, "--config")
-    catalog = _object(given.catalog, "--catalog") if given.catalog else None
+            config |= object_in(path, "--config")
+    catalog = object_in(given.catalog, "--catalog") if given.catalog else None
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     tap = TapBilling(
         config=config,
@@ -93,18 +93,6 @@ def _tap(given: argparse.Namespace) -> TapBilling:
     # Raises for wrong settings, all of them in one line.
     _ = tap.settings
     return tap
-
-
-def _object(path: str, option: str) -> dict[str, Any]:
-    try:
-        found = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise SettingsError(f"{option}: {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise SettingsError(f"{option}: {path} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise SettingsError(f"{option}: {path} holds no object; allowed: a JSON object")
-    return found
 
 
 def _chosen(tap: TapBilling, names: str | None) -> list[BillingStream]:

@@ -77,14 +77,6 @@ def unpaid(choose):
     return void
 
 
-def unpaid_and_given_up(company):
-    payment = recent(company)
-    yield
-    payments.void(company, payment)
-    payments.write_off(company, company.invoices[payment.invoice_id])
-    yield Made("invoices", (payment.invoice_id,), ("payments", "invoice_status_str"))
-
-
 def paid_otherwise(choose, *, source):
     """Apply a payment to another invoice: its `source` is open again, the other is settled."""
 

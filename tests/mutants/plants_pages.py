@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_billing import clock, feed, session, transport
+from tap_billing import clock, paging, session, transport
 from tap_billing.errors import BillingError, Forbidden, NotFound, Unauthorized
 from tap_billing.feed import Feed
 from tap_billing.plans import Plan
@@ -47,7 +47,7 @@ def swallowing(*passed: type[BillingError], ends: bool, kinds: Any = BillingErro
                 yield page
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(feed, "pages", pages)
+        patch.setattr(paging, "pages", pages)
         patch.setattr(session, "pages", pages)
 
     return plant
@@ -62,7 +62,7 @@ def details_swallowed(patch: pytest.MonkeyPatch) -> None:
         except BillingError:
             return row
 
-    patch.setattr(feed, "_single", single)
+    patch.setattr(paging, "_single", single)
 
 
 def one_fails_all(patch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_billing import clock, feed, plans, run, saving, sweeps
+from tap_billing import clock, paging, plans, run, saving, sweeps
 from tap_billing.plans import Plan
 from tap_billing.providers import cheddar
 from tap_billing.run import Run
@@ -155,10 +155,10 @@ def standing_so_far(patch: pytest.MonkeyPatch) -> None:
 
 def second_part_counted(patch: pytest.MonkeyPatch) -> None:
     """Count only what the run that ends a sweep has read."""
-    original = feed._census
+    original = paging._census
 
     async def census(*args: Any) -> Any:
         found = await original(*args)
         return found and replace(found, earlier=0)
 
-    patch.setattr(feed, "_census", census)
+    patch.setattr(paging, "_census", census)
