@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import queue
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
     from concurrent.futures import Future
     from typing import Any
 
 Item = TypeVar("Item")
 END = object()
+# Seconds after which a consumer that waits may do something else.
+IDLE = 1.0
 # Documents between the parser and the consumer; a customer of many years may take a megabyte.
 PULLED = 32
 
@@ -39,7 +42,7 @@ class Loop:
         """Start a coroutine in the loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def start(self, source: Callable[[], AsyncIterator[Item]], ahead: int) -> Ahead[Item]:
+    def start(self, source: Callable[[], AsyncGenerator[Item, None]], ahead: int) -> Ahead[Item]:
         """Start reading `source`, at most `ahead` items in advance of the consumer."""
         return Ahead(self, source, ahead)
 
@@ -70,22 +73,27 @@ class Loop:
 class Ahead(Generic[Item]):
     """An asynchronous iterator that is read ahead of its consumer, who iterates in order.
 
-    An exception of the source is raised at its place in the order.
+    An exception of the source is raised at its place in the order. `idle` is called, once for each
+    item, when the consumer has waited for IDLE seconds.
     """
 
-    def __init__(self, loop: Loop, source: Callable[[], AsyncIterator[Item]], ahead: int) -> None:
+    idle: Callable[[], None] | None = None
+
+    def __init__(
+        self, loop: Loop, source: Callable[[], AsyncGenerator[Item, None]], ahead: int
+    ) -> None:
         self._loop = loop
         self._slots = asyncio.Semaphore(ahead)
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._future = loop.submit(self._pump(source))
 
-    async def _pump(self, source: Callable[[], AsyncIterator[Item]]) -> None:
+    async def _pump(self, source: Callable[[], AsyncGenerator[Item, None]]) -> None:
         failure: BaseException | None = None
         try:
-            items = source()
-            # The slot comes first, so that nothing is taken from the source and then lost.
-            while await self._slots.acquire():
-                self._items.put((await anext(items), None))
+            async with contextlib.aclosing(source()) as items:
+                # The slot comes first, so that nothing is taken from the source and then lost.
+                while await self._slots.acquire():
+                    self._items.put((await anext(items), None))
         except StopAsyncIteration:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again by the consumer
@@ -94,13 +102,21 @@ class Ahead(Generic[Item]):
 
     def __iter__(self) -> Iterator[Item]:
         while True:
-            item, failure = self._items.get()
+            item, failure = self._next()
             if failure is not None:
                 raise failure
             if item is END:
                 return
             self._loop.release(self._slots)
             yield item
+
+    def _next(self) -> Any:
+        if self.idle is not None:
+            try:
+                return self._items.get(timeout=IDLE)
+            except queue.Empty:
+                self.idle()
+        return self._items.get()
 
     def cancel(self) -> list[Item]:
         """Stop reading; return what was read and not consumed."""

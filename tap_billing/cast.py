@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from math import isfinite
+from dataclasses import replace
+from decimal import InvalidOperation
+from functools import partial as bound
 from typing import TYPE_CHECKING, Any, Protocol
-from zoneinfo import ZoneInfo
+
+from tap_billing import signatures
+from tap_billing.instants import day, instant, moment, reader, render
+from tap_billing.scalars import DECIMAL, JSON, public, scalar, written
+from tap_billing.signatures import Column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
+    from tap_billing.scalars import Convert
     from tap_billing.spec import Record
-
-    Convert = Callable[[Any], Any]
 
     class Cast(Protocol):
         """From a raw record, and what else is to be kept of it, to a conforming one."""
@@ -24,13 +26,21 @@ if TYPE_CHECKING:
             """Return the conforming record."""
 
 
+__all__ = ["DECIMAL", "JSON", "caster", "instant", "moment", "render", "secrets"]
+
 EXTRA = "extra_fields"
-BOOLEANS = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
-INTEGERS = range(-(2**63), 2**63)
-MOST_DIGITS = 64
-DECIMAL = "x-singer.decimal"
 DESELECTED = "x-selected"
-JSON = "x-json"
+OBJECTS = frozenset({dict})
+FLOATS = frozenset({float})
+# What is passed on as it came, and with floats that are numbers.
+SCALARS = frozenset({str, int, bool})
+# Whose values need no cast if they are of the right type.
+AS_THEY_ARE: Mapping[str, Column] = {
+    "string": Column(plain=frozenset({str})),
+    "boolean": Column(plain=frozenset({bool})),
+    "integer": Column(numbers=frozenset({int})),
+    "number": Column(numbers=frozenset({int, float})),
+}
 
 
 def caster(
@@ -38,6 +48,7 @@ def caster(
     zone: str,
     *,
     partial: bool = False,
+    leave: AbstractSet[str] = frozenset(),
     report: Callable[[str, str], None],
 ) -> Cast:
     """Return the function that makes a new, conforming record of a raw one.
@@ -45,19 +56,56 @@ def caster(
     `zone` is the IANA name of the zone that naive datetimes are in; results are UTC. A key that the
     schema does not declare and a value that cannot be cast go into `extra_fields` as they came, but
     for secrets, and to `report(key, reason)`; a `partial` record's undeclared keys are left out
-    instead. What is given to the function as `kept` goes into `extra_fields` as well.
+    instead. What is given to the function as `kept` goes into `extra_fields` as well. Nothing of
+    the keys to `leave` goes anywhere.
     """
+    careful = _careful(schema, zone, partial=partial, leave=leave, report=report)
+    if _is_flat(schema):
+        return careful
+    hidden = secrets(schema)
+    properties = schema["properties"]
+    known = {k: _column(p, zone, hidden) for k, p in properties.items() if k != EXTRA}
+
+    def column(key: str) -> Column:
+        if key in leave or (key not in known and (partial or key in hidden)):
+            return Column(dropped=True)
+        return known.get(key) or Column(moved=True)
+
+    def keep(record: Record, undeclared: Record) -> None:
+        for key in undeclared:
+            report(key, "is not declared in the schema")
+        record[EXTRA] = public(undeclared, hidden)
+
+    quick = signatures.caster(column, careful, keep)
+    return lambda raw, kept=None: careful(raw, kept) if kept else quick(raw)
+
+
+def _is_flat(schema: Mapping[str, Any]) -> bool:
+    """Whether flattening leaves out what is not declared: it is kept apart then, and as text."""
+    return bool(schema["properties"].get(EXTRA, {}).get(JSON))
+
+
+def _careful(
+    schema: Mapping[str, Any],
+    zone: str,
+    *,
+    partial: bool,
+    leave: AbstractSet[str],
+    report: Callable[[str, str], None],
+) -> Cast:
+    """Return `caster` value by value, whatever the values are."""
     hidden = secrets(schema)
     properties = schema["properties"]
     converters = {k: _converter(p, zone, hidden) for k, p in properties.items() if k != EXTRA}
-    # Flattening leaves out what is not declared: it is kept apart, and as text.
-    is_flat = bool(properties.get(EXTRA, {}).get(JSON))
+    is_flat = _is_flat(schema)
     nested = {k: p["properties"] for k, p in properties.items() if is_flat and p.get("properties")}
 
     def cast(raw: Record, kept: Record | None = None) -> Record:
         record: Record = {}
         extra: Record = public(kept, hidden) if kept else {}
         for key, value in raw.items():
+            if key in leave:
+                continue
             convert = converters.get(key)
             if convert is None:
                 if not partial and key not in hidden:
@@ -75,7 +123,7 @@ def caster(
         for key, known in nested.items():
             _part(record, key, known, extra)
         if extra:
-            record[EXTRA] = _json(extra) if is_flat else extra
+            record[EXTRA] = written(extra) if is_flat else extra
         return record
 
     return cast
@@ -101,20 +149,6 @@ def secrets(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def public(value: Any, hidden: frozenset[str]) -> Any:
-    """Return a value that is passed on as it came, without what is secret in it.
-
-    Numbers that JSON does not know become text.
-    """
-    if isinstance(value, float) and not isfinite(value):
-        return str(value)
-    if isinstance(value, list):
-        return [public(item, hidden) for item in value]
-    if isinstance(value, dict):
-        return {key: public(item, hidden) for key, item in value.items() if key not in hidden}
-    return value
-
-
 def _expected(declared: Mapping[str, Any]) -> str:
     return str(declared.get("format") or _kind(declared))
 
@@ -131,92 +165,8 @@ def _converter(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -
     if kind == "array":
         return _array(declared, zone, hidden)
     if declared.get(JSON):
-        return _json
-    if kind == "string":
-        shape = declared.get("format")
-        if shape == "date-time":
-            return lambda value: instant(_text(value), zone) if value != "" else None
-        return {"date": _date, DECIMAL: _decimal}.get(shape or "", _text)
-    return {"integer": _integer, "number": _number, "boolean": _boolean}[kind]
-
-
-def _integer(value: Any) -> int | None:
-    if isinstance(value, str):
-        value = _digits(value)
-        if not value:
-            return None
-    if isinstance(value, float) and not value.is_integer():
-        raise ValueError(value)
-    if not isinstance(value, (int, float, str)):
-        raise ValueError(type(value))  # noqa: TRY004 - one exception for all that cannot be cast
-    number = int(value)
-    if number not in INTEGERS:
-        raise ValueError(number)
-    return number
-
-
-def _digits(text: str) -> str:
-    """Return a number's text without blanks. Raises ValueError for what only Python reads."""
-    if "_" in text or not text.isascii():
-        raise ValueError(text)
-    return text.strip()
-
-
-def _number(value: Any) -> float | int | None:
-    if type(value) is float or type(value) is int:
-        number: float | int = value
-    elif isinstance(value, str):
-        text = _digits(value)
-        if not text:
-            return None
-        number = float(text)
-    else:
-        raise ValueError(type(value))
-    if not isfinite(number):
-        raise ValueError(number)
-    return number
-
-
-def _decimal(value: Any) -> str | None:
-    if isinstance(value, str) and not value.strip():
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(type(value))  # noqa: TRY004 - as above
-    number = Decimal(_digits(str(value)))
-    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
-        raise ValueError(number)
-    return format(number, "f")
-
-
-def _boolean(value: Any) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, (int, str)):
-        text = str(value).strip().lower()
-        if not text:
-            return None
-        if text in BOOLEANS:
-            return BOOLEANS[text]
-    raise ValueError(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    raise ValueError(type(value))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _date(value: Any) -> str | None:
-    text = _text(value).strip()
-    return datetime.fromisoformat(text).date().isoformat() if text else None
+        return written
+    return scalar(kind, declared.get("format"), zone)
 
 
 def _object(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> Convert:
@@ -227,7 +177,7 @@ def _object(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> C
         if value in ([], ""):  # PHP writes an empty object as []
             return None
         if not isinstance(value, dict):
-            raise ValueError(type(value))  # noqa: TRY004 - as above
+            raise ValueError(type(value))  # noqa: TRY004 - one exception for all that is not cast
         return {
             key: converters[key](item)
             if key in converters and item is not None
@@ -242,8 +192,7 @@ def _object(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> C
 def _array(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> Convert:
     items = declared["items"]
     convert_item = _converter(items, zone, hidden)
-    # Selection does not reach below a list, so secrets are left out here.
-    deselected = [k for k, d in items.get("properties", {}).items() if d.get(DESELECTED) is False]
+    deselected = _deselected(items)
 
     def convert(value: Any) -> Any:
         if value == "":
@@ -260,32 +209,53 @@ def _array(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> Co
     return convert
 
 
-@lru_cache(maxsize=65536)
-def instant(text: str, zone: str) -> str | None:
-    """Return a datetime's RFC 3339 text in UTC with `Z`; a naive one is in `zone`.
-
-    Accepts ISO 8601 with or without offset and ChargeOver's `YYYY-MM-DD HH:MM:SS`, and returns None
-    for blank text. In the hour that a change from daylight saving time repeats, the first is meant.
-    Raises ValueError for anything else.
-    """
-    text = text.strip()
-    return render(moment(text, zone)) if text else None
+def _deselected(items: Mapping[str, Any]) -> list[str]:
+    """Return what to leave out below a list, where selection does not reach."""
+    return [k for k, each in items.get("properties", {}).items() if each.get(DESELECTED) is False]
 
 
-def moment(text: str, zone: str, *, last: bool = False) -> datetime:
-    """Return a datetime's instant in UTC; see `instant`. Raises ValueError.
+def _column(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -> Column:
+    """Return how a column's values are taken: as by `_converter`, at less cost for the usual."""
+    convert = _converter(declared, zone, hidden)
+    kind, shape = _kind(declared), declared.get("format")
+    if kind == "object":
+        return Column(convert, by={dict: _quick_object(declared, zone, hidden, convert)})
+    if kind == "array":
+        return Column(convert, by={list: _quick_array(declared["items"], zone, hidden, convert)})
+    if declared.get(JSON) or shape == DECIMAL:
+        return Column(convert)
+    if kind == "string" and shape in {"date", "date-time"}:
+        return Column(convert, by={str: day if shape == "date" else reader(zone)})
+    return replace(AS_THEY_ARE[kind], convert=convert)
 
-    In a repeated hour the `last` instant can be asked for that it may mean.
-    """
-    parsed = datetime.fromisoformat(text)
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=ZoneInfo(zone), fold=int(last))
-    try:
-        return parsed.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{text} is beyond the calendar") from None
+
+def _quick_object(
+    declared: Mapping[str, Any], zone: str, hidden: frozenset[str], careful: Convert
+) -> Convert:
+    known = {k: _column(each, zone, hidden) for k, each in declared.get("properties", {}).items()}
+    return signatures.caster(_nested(known, hidden), careful)
 
 
-def render(when: datetime) -> str:
-    """Return an aware datetime as RFC 3339 text in UTC with `Z`, in whole seconds if it is."""
-    return when.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+def _nested(known: Mapping[str, Column], hidden: frozenset[str]) -> Callable[[str], Column]:
+    """Return the function to a key's column in an object: what is not declared passes."""
+    passed = Column(bound(public, hidden=hidden), plain=SCALARS, numbers=FLOATS)
+
+    def column(key: str) -> Column:
+        return known.get(key) or (Column(dropped=True) if key in hidden else passed)
+
+    return column
+
+
+def _quick_array(
+    items: Mapping[str, Any], zone: str, hidden: frozenset[str], careful: Convert
+) -> Convert:
+    if _kind(items) != "object":
+        return careful
+    known = {k: _column(each, zone, hidden) for k, each in items.get("properties", {}).items()}
+    known |= {key: replace(known[key], dropped=True) for key in _deselected(items)}
+    quick = signatures.caster(_nested(known, hidden), lambda item: careful([item])[0])
+
+    def convert(value: list[Any]) -> Any:
+        return list(map(quick, value)) if OBJECTS.issuperset(map(type, value)) else careful(value)
+
+    return convert

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
@@ -12,9 +11,10 @@ from typing import Any
 
 import orjson
 
-from tap_billing.cast import render
+from tap_billing.instants import render
 
-LONG = re.compile(rb"\d{19}")
+# Every digit a zero, everything else a blank: a regular expression costs thirty times as much.
+DIGITS = bytes(ord("0") if each in b"0123456789" else ord(" ") for each in range(256))
 OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
 
 
@@ -24,12 +24,17 @@ def decode(text: bytes) -> Any:
     The standard library reads what orjson refuses (a byte order mark, NaN, lone surrogates) or
     would round (integers beyond 64 bits).
     """
-    if LONG.search(text) is None:
+    if not _has_long_number(text):
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             pass
     return json.loads(text)
+
+
+def _has_long_number(text: bytes) -> bool:
+    """Whether there are 19 digits in a row: then there are four among every fourth byte."""
+    return b"0" * 4 in text[::4].translate(DIGITS) and b"0" * 19 in text.translate(DIGITS)
 
 
 def encode(value: Any) -> bytes:

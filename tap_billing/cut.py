@@ -5,41 +5,58 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_billing.spec import Document, Record, StreamSpec
 
 
-def cutter(spec: StreamSpec) -> Callable[[Document], Iterator[Record]]:
-    """Return the function that yields the stream's records of a document, parents' columns lifted.
+def cutter(spec: StreamSpec) -> Callable[[Document], Sequence[Record]]:
+    """Return the function that returns a document's records, parents' columns lifted.
 
     The records are new dicts where something is lifted, the document's own otherwise.
     """
+    path, lift = spec.path, tuple((k, level, key) for k, (level, key) in spec.lift.items())
+    if not lift:
+        return lambda document: [own for *_, own in _walk(document, path)] if path else (document,)
+    if len(path) == 1 and not any(level for _, level, _ in lift):
+        return _lifting(path[0], tuple((column, key) for column, _, key in lift))
 
-    def records(document: Document) -> Iterator[Record]:
-        for ancestors in _walk((document,), spec.path):
-            own = ancestors[-1]
-            yield {**own, **_lifted(ancestors)} if spec.lift else own
+    def records(document: Document) -> list[Record]:
+        return [
+            {**each[-1], **{column: each[level].get(key) for column, level, key in lift}}
+            for each in _walk(document, path)
+        ]
 
-    def _lifted(ancestors: tuple[Document, ...]) -> Record:
-        return {column: ancestors[level].get(key) for column, (level, key) in spec.lift.items()}
+    return records
+
+
+def _lifting(
+    name: str, lift: tuple[tuple[str, str], ...]
+) -> Callable[[Document], Sequence[Record]]:
+    def records(document: Document) -> list[Record]:
+        lifted = {column: document.get(key) for column, key in lift}
+        return [{**own, **lifted} for own in _objects(document.get(name))]
 
     return records
 
 
 def along(document: Document, path: tuple[str, ...]) -> Iterator[Any]:
     """Yield the values that are not empty at the end of a path, lists on the way flattened."""
-    for ancestors in _walk((document,), path[:-1]):
+    for ancestors in _walk(document, path[:-1]):
         value = ancestors[-1].get(path[-1])
         if value:
             yield value
 
 
-def _walk(ancestors: tuple[Document, ...], path: tuple[str, ...]) -> Iterator[tuple[Document, ...]]:
-    if not path:
-        yield ancestors
-        return
-    found = ancestors[-1].get(path[0])
-    for child in found if isinstance(found, list) else [found]:
-        if isinstance(child, dict):
-            yield from _walk((*ancestors, child), path[1:])
+def _walk(document: Document, path: tuple[str, ...]) -> list[tuple[Document, ...]]:
+    """Return what stands at the end of a path, each with all that it stands in."""
+    found: list[tuple[Document, ...]] = [(document,)]
+    for key in path:
+        found = [(*above, own) for above in found for own in _objects(above[-1].get(key))]
+    return found
+
+
+def _objects(value: Any) -> list[Document]:
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, dict)]
+    return [value] if isinstance(value, dict) else []

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tap_billing import clock
 from tap_billing.errors import BillingError, Forbidden, NotFound, Overload, Refused, Unauthorized
-from tap_billing.spec import Census, Page
+from tap_billing.line import Line
+from tap_billing.spec import Answer, Census, Extent, Page
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+    from typing import Any
 
     from tap_billing.spec import Document, Provider, Request, Resource, Scope
     from tap_billing.transport import Transport
+
+    # A request, and how often in a row it was divided without an answer.
+    Asked = tuple["Request", int]
+    Found = Page | Answer
 
 logger = logging.getLogger(__name__)
 
@@ -23,97 +29,210 @@ logger = logging.getLogger(__name__)
 MOST_FAILURES = 16
 
 
-async def pages(
-    transport: Transport, provider: Provider, requests: Iterable[Request]
-) -> AsyncIterator[Page]:
+def alone() -> int:
+    """Return the width of a read that sends one request at a time."""
+    return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How requests are sent: at most `width()` of a read are on their way or wait to be taken.
+
+    With `parted` a whole read is divided into parts that are read side by side.
+    """
+
+    transport: Transport
+    provider: Provider
+    width: Callable[[], int] = alone
+    parted: bool = False
+
+
+def pages(asking: Asking, requests: Iterable[Request]) -> AsyncGenerator[Found, None]:
     """Yield the pages of some requests and of those that follow them, in order.
 
     A request that is too large for the server is divided until it passes. Raises what
-    `Transport.get` raises; Overload where nothing is left to divide.
+    `Transport.fetch` raises, at its place; Overload where nothing is left to divide.
     """
-    failures = 0
-    for first in requests:
-        waiting = [first]
-        while waiting:
-            request = waiting.pop()
-            try:
-                page = await transport.get(request)
-            except Overload as error:
-                failures += 1
-                if failures > MOST_FAILURES:
-                    raise
-                logger.warning("%s; asking for less at a time", error)
-                waiting.extend(reversed(provider.halve(request)))
-                continue
-            except (Forbidden, NotFound, Unauthorized):
-                raise
-            except Refused as error:
-                simpler = provider.simplify(request)
-                if simpler is None:
-                    raise
-                logger.warning("%s; asking without what may not be known", error)
-                waiting.append(simpler)
-                continue
-            failures = 0
-            if page.following:
-                waiting.append(page.following)
-            yield await _complete(transport, provider, request, page)
+    return _taken(_line(asking, requests, None))
 
 
-async def counted(
-    transport: Transport, provider: Provider, resource: Resource, scope: Scope
-) -> AsyncIterator[Page]:
-    """Yield the pages of a read, and if it is counted one more with the census around it."""
-    census = await _census(transport, provider, resource, scope) if scope.counted else None
-    if census is not None:
-        yield Page((), clock.now(), None, census=census)
-    async for page in pages(transport, provider, provider.plan(resource, scope)):
-        yield page
-    if census is not None and not census.unknown:
-        try:
-            after = await _count(transport, provider.count(resource, scope, census.highest))
-            census = replace(census, after=after)
-        except BillingError as error:
-            census = replace(census, unknown=str(error))
-        yield Page((), clock.now(), None, census=census)
-
-
-async def _census(
-    transport: Transport, provider: Provider, resource: Resource, scope: Scope
-) -> Census | None:
-    """Return what the server counts before a read, None if completeness needs no count."""
-    if provider.count(resource, scope, None) is None:
-        return None
+async def counted(asking: Asking, resource: Resource, scope: Scope) -> AsyncGenerator[Found, None]:
+    """Yield the pages of a read; one that is counted begins and ends with its census."""
+    requests = asking.provider.plan(resource, scope)
+    counts = _Counts(asking, resource, scope)
+    line = _line(asking, requests, counts.extent if asking.parted else None)
+    counting = scope.counted and asking.provider.count(resource, scope, None) is not None
+    census = Census()
     try:
-        highest = await _highest(transport, provider, resource, scope)
-        before = await _count(transport, provider.count(resource, scope, highest))
-        earlier = 0
-        if scope.after is not None:
-            part = replace(scope, after=None)
-            earlier = await _count(transport, provider.count(resource, part, int(scope.after)))
-    except Unauthorized:
-        raise
-    except BillingError as error:
-        return Census(unknown=str(error))
-    return Census(before, highest=highest, earlier=earlier)
+        if counting:
+            if asking.parted:
+                counts.begin()
+                line.begin()
+            census = await counts.before()
+            yield Page((), clock.now(), None, census=census)
+        async for found in _taken(line):
+            yield found
+        if counting and not census.unknown:
+            yield Page((), clock.now(), None, census=await counts.after())
+    finally:
+        await counts.close()
+        await _close(line)
 
 
-async def _highest(
-    transport: Transport, provider: Provider, resource: Resource, scope: Scope
-) -> int | None:
-    request = provider.highest(resource, scope)
-    if request is None:
-        return None
-    row = next(iter((await transport.get(request)).documents), None)
-    return int(row[resource.id]) if row else 0
+def _line(
+    asking: Asking,
+    requests: Iterable[Request],
+    extent: Callable[[], Awaitable[Extent | None]] | None,
+) -> Line[Asked, Found]:
+    async def following(page: Page) -> Iterable[Request]:
+        if page.following is None:
+            return ()
+        if not page.full or extent is None:
+            return (page.following,)
+        return asking.provider.parts(page.following, await extent())
+
+    async def ask(asked: Asked) -> tuple[Found | None, Iterable[Asked]]:
+        request, failures = asked
+        try:
+            found = await asking.transport.fetch(request)
+        except Overload as error:
+            if failures >= MOST_FAILURES:
+                raise
+            logger.warning("%s; asking for less at a time", error)
+            return None, [(each, failures + 1) for each in asking.provider.halve(request)]
+        except (Forbidden, NotFound, Unauthorized):
+            raise
+        except Refused as error:
+            simpler = asking.provider.simplify(request)
+            if simpler is None:
+                raise
+            logger.warning("%s; asking without what may not be known", error)
+            return None, [(simpler, failures)]
+        if isinstance(found, Answer):
+            return found, ()
+        behind = await following(found)
+        whence = asking.transport, asking.provider
+        return await complete(*whence, request, found), ((each, 0) for each in behind)
+
+    return Line(ask, ((each, 0) for each in requests), asking.width)
 
 
-async def _count(transport: Transport, request: Request | None) -> int:
-    (found,) = (await transport.get(request)).documents if request else ({"count": 0},)
+async def _taken(line: Line[Asked, Found]) -> AsyncGenerator[Found, None]:
+    try:
+        while (found := await line.take()) is not None:
+            yield found
+    finally:
+        await _close(line)
+
+
+async def _close(line: Line[Asked, Found]) -> None:
+    for left in await line.close():
+        if isinstance(left, Page):
+            left.close()
+
+
+class _Counts:
+    """What the server counts around a read, asked while it goes on; must be closed."""
+
+    def __init__(self, asking: Asking, resource: Resource, scope: Scope) -> None:
+        self._asking = asking
+        self._resource = resource
+        self._scope = scope
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+
+    def _task(self, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> asyncio.Task[Any]:
+        if name not in self._tasks:
+            self._tasks[name] = asyncio.create_task(work())
+        return self._tasks[name]
+
+    async def extent(self) -> Extent | None:
+        """Return how far a read reaches, None if that cannot be known."""
+        if self._asking.provider.highest(self._resource, self._scope) is None:
+            return None
+        highest, rows = self._task("highest", self._highest), self._task("rows", self._rows)
+        try:
+            return Extent(int(await highest), int(await rows))
+        except Unauthorized:
+            raise
+        except BillingError as error:
+            logger.debug("%s is read in one line: %s", self._resource.name, error)
+            return None
+
+    def begin(self) -> None:
+        """Begin to ask, so that the first page can be on its way meanwhile."""
+        # First, so that rows that are deleted after the first page was read were counted.
+        self._task("rows", self._rows)
+        self._task("highest", self._highest)
+
+    async def before(self) -> Census:
+        """Return what is counted before a read, or while it begins the identifier up to which."""
+        try:
+            census = Census(highest=await self._task("highest", self._highest))
+        except Unauthorized:
+            raise
+        except BillingError as error:
+            return Census(unknown=str(error))
+        task = self._task("before", lambda: self._before(census))
+        return census if self._asking.parted else await task
+
+    async def after(self) -> Census:
+        """Return the whole census."""
+        census: Census = await self._tasks["before"]
+        if census.unknown:
+            return census
+        provider = self._asking.provider
+        try:
+            after = provider.count(self._resource, self._scope, census.highest)
+            return replace(census, after=await _count(self._asking, after))
+        except BillingError as error:
+            return replace(census, unknown=str(error))
+
+    async def _before(self, census: Census) -> Census:
+        try:
+            begun = await self._tasks["rows"] if "rows" in self._tasks else 0
+            return replace(
+                await _census(self._asking, self._resource, self._scope, census), most=begun
+            )
+        except Unauthorized:
+            raise
+        except BillingError as error:
+            return replace(census, unknown=str(error))
+
+    async def _highest(self) -> int | None:
+        request = self._asking.provider.highest(self._resource, self._scope)
+        if request is None:
+            return None
+        row = next(iter((await self._asking.transport.get(request)).documents), None)
+        return int(row[self._resource.id]) if row else 0
+
+    async def _rows(self) -> int:
+        request = self._asking.provider.count(self._resource, self._scope, None)
+        return await _count(self._asking, request)
+
+    async def close(self) -> None:
+        """Stop asking."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+async def _census(asking: Asking, resource: Resource, scope: Scope, census: Census) -> Census:
+    """Return a census with what the server counts before a read, or while it begins."""
+    count, earlier = asking.provider.count, 0
+    before = await _count(asking, count(resource, scope, census.highest))
+    if scope.after is not None:
+        part = replace(scope, after=None)
+        earlier = await _count(asking, count(resource, part, int(scope.after)))
+    return replace(census, before=before, earlier=earlier)
+
+
+async def _count(asking: Asking, request: Request | None) -> int:
+    (found,) = (await asking.transport.get(request)).documents if request else ({"count": 0},)
     return int(found["count"])
 
 
-async def _complete(transport: Transport, provider: Provider, request: Request, page: Page) -> Page:
+async def complete(transport: Transport, provider: Provider, request: Request, page: Page) -> Page:
+    """Return a page with what a list left out of its documents."""
     if not isinstance(page.documents, list):
         return page
     missing = provider.details(request, page.documents)

@@ -20,6 +20,7 @@ from tap_billing.sweeps import Policy, Reading, common, decide
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tap_billing.horizon import Since
     from tap_billing.settings import Settings
     from tap_billing.spec import Related, Resource
 
@@ -35,7 +36,7 @@ class Plan:
     """A resource with its selected streams, and how it is read.
 
     `watched` are the paths along which it names rows of others, with the instant since when that
-    matters. One without streams is read for that alone. `marks` are the watermarks of the reads
+    matters, or the time before its latest row. One without streams is read for that alone. `marks` are the watermarks of the reads
     that have named its own rows.
     """
 
@@ -46,7 +47,7 @@ class Plan:
     scope: str = ""
     lookback: timedelta = timedelta()
     known: frozenset[str] = frozenset()
-    watched: dict[tuple[str, ...], datetime | None] = field(default_factory=dict)
+    watched: dict[tuple[str, ...], Since] = field(default_factory=dict)
     failure: BillingError | None = None
     marks: list[datetime] = field(default_factory=list)
 
@@ -129,7 +130,7 @@ def plans(
         for related in _related(plan) if plan.since is None else ():
             if related.resource in groups:
                 watched = groups[related.resource].watched
-                watched.setdefault(related.path, policy.now - settings.transaction_window)
+                watched.setdefault(related.path, settings.transaction_window)
     return groups, further
 
 

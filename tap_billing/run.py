@@ -61,9 +61,9 @@ class Run:
         self._written = 0
         self._current: BillingStream | None = None
         self._policy = policy_of(settings)
-        self._plans, self._further = plans(
-            settings, filters, self._streams, resources, self._policy
-        )
+        known = list(resources)
+        self._places = {resource.name: place for place, resource in enumerate(known)}
+        self._plans, self._further = plans(settings, filters, self._streams, known, self._policy)
         self._feeds: dict[int, Feed] = {}
         self._done: set[str] = set()
         self._stopped = ""
@@ -117,9 +117,15 @@ class Run:
         """Begin to fetch every resource that has its turn now."""
         if self._feeds or self._is_over():
             return
-        for plan in (*self._further.values(), *self._plans.values()):
+        # In the catalogue those that name rows of others come last: others wait for them.
+        found = [*self._further.values(), *self._plans.values()]
+        for plan in sorted(found, key=lambda plan: self._places[plan.resource.name], reverse=True):
             if plan.failure is None and not plan.last:
-                self._feed(plan).start()
+                self._start(plan)
+
+    def _start(self, plan: Plan) -> None:
+        # What stood comes with a pass if it stands still.
+        self._feed(plan).start(plan.standing - plan.stood)
 
     def _feed(self, plan: Plan) -> Feed:
         if id(plan) not in self._feeds:
@@ -138,7 +144,7 @@ class Run:
         try:
             if plan.failure is not None:
                 raise plan.failure
-            self._feed(plan).start()
+            self._start(plan)
             named = set(self._named(plan))
             if not self._is_over():
                 self._current = plan.streams[0]
@@ -195,6 +201,7 @@ class Run:
     def _write(self, plan: Plan, named: set[str]) -> None:
         feed = self._feed(plan)
         writing = Writing(plan, frozenset(named), self._settings.timezone)
+        feed.idle = lambda: self._flush(plan, writing)
         try:
             for page in feed.pages(named, plan.standing):
                 for document in feed.documents(page):
@@ -216,6 +223,11 @@ class Run:
             for stream in plan.streams:
                 self._terminal.ended(self._counted(stream))
         self.more = self._is_enough()
+
+    def _flush(self, plan: Plan, writing: Writing) -> None:
+        """Write what is there while nothing comes, so that a slow API holds back no row."""
+        self._written += writing.write()
+        plan.streams[0].flush()
 
     def _pause(self, plan: Plan, feed: Feed, writing: Writing) -> bool:
         """Save how far a read is if it is time to; return whether the run stops there."""

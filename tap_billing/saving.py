@@ -31,7 +31,7 @@ def checkpoint(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> bool
     former = plan.reading.progress
     outcome, again = feed.outcome(writing.rows), writing.again
     # Not yet known of what is beyond the position.
-    standing, named = plan.stood | feed.standing, plan.named | writing.named
+    standing, named = plan.stood | feed.standing, plan.named | writing.named | feed.own
     states = {}
     for stream in plan.streams:
         progress = Progress(
@@ -88,7 +88,7 @@ def complete(plan: Plan, feed: Feed, writing: Writing, policy: Policy) -> None:
             scope=plan.scope,
             watermark=min([feed.watermark, *plan.marks]),
             standing=frozenset(feed.standing),
-            named=writing.named,
+            named=writing.named | feed.own,
         )
         if plan.reading.scope.whole and plan.reading.since is None:
             sweep, tried = _swept(plan, stream, found, outcome, policy)

@@ -132,11 +132,33 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply that is not decoded yet."""
+
+    request: Request
+    reply: Reply
+
+    def close(self) -> None:
+        """Give back what the body is read from."""
+        if not isinstance(self.reply.body, bytes):
+            self.reply.body.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far a whole read reaches: the highest identifier, and about how many rows there are."""
+
+    highest: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Census:
     """How many documents a server counts up to its `highest` identifier (None: at all).
 
-    `before` and `after` the read; `earlier` are those up to the position that it goes on from.
-    `unknown` says why there is no number.
+    `before` and `after` the read; `earlier` are those up to the position that it goes on from. If
+    it has begun before that, `most` are those that there were at its very begin. `unknown` says why
+    there is no number.
     """
 
     before: int = 0
@@ -144,6 +166,7 @@ class Census:
     highest: int | None = None
     unknown: str = ""
     earlier: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +175,8 @@ class Page:
 
     A page of a `whole` read whose documents are known to come in order says which position is
     `reached` with one of them: a later read can go on after it. `place` tells where a document
-    itself stands: those beyond the position come again (without it: none). The last page of a
-    counted read tells its `census`. `body` is the file that documents are read from, to be closed
+    itself stands: those beyond the position come again (without it: none). Of a `full` page much
+    may follow, which can be read in parts. The last page of a counted read tells its `census`. `body` is the file that documents are read from, to be closed
     by whoever ends with them.
     """
 
@@ -165,6 +188,7 @@ class Page:
     whole: bool = False
     reached: Callable[[Document], Any] | None = None
     place: Callable[[Document], Any] | None = None
+    full: bool = False
     census: Census | None = None
 
     def close(self) -> None:
@@ -213,6 +237,12 @@ class Provider(Protocol):
 
     def simplify(self, request: Request) -> Request | None:
         """Return a request for the same rows that leaves out what the server may not know."""
+
+    def late(self, request: Request) -> bool:
+        """Whether an answer's decoding can wait: nothing is to be asked after it, as a rule."""
+
+    def parts(self, request: Request, extent: Extent | None) -> Iterable[Request]:
+        """Return disjoint requests, in order, for what a whole read has yet to bring."""
 
     def halve(self, request: Request) -> Sequence[Request]:
         """Return smaller requests for the same documents, or nothing if it cannot be divided."""

@@ -148,7 +148,8 @@ def proven(reading: Reading, outcome: Outcome, policy: Policy) -> Swept | Doubt 
     if census is not None and census.unknown:
         return Doubt(f"the server does not count its rows ({census.unknown})", again=False)
     if census is not None:
-        low, high = sorted((census.before, census.after))
+        low = min(census.before, census.after)
+        high = max(census.before, census.after, census.most)
         if not low <= outcome.numbered <= high:
             told = f"{outcome.numbered} rows came, the server counts {low} to {high}"
             return Doubt(told, again=True)

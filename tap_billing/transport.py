@@ -31,11 +31,15 @@ from tap_billing.errors import (
 from tap_billing.headers import http_date, retry_after
 from tap_billing.pacing import Pacing
 from tap_billing.retries import LONGEST_WAIT, persistent
-from tap_billing.spec import Page, Reply
+from tap_billing.spec import Answer, Page, Reply
 from tap_billing.tls import trusted
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tap_billing.spec import Provider, Request
+
+    Attempt = Callable[[Request, asyncio.Timeout], Awaitable[Page | Answer]]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ CONNECTING = 30.0
 CHUNK = 65536
 # Bodies up to this size stay in memory, larger ones go to a temporary file.
 IN_MEMORY = 8 * 1024 * 1024
+GOOD = 200
 TOO_MANY = 429
 BROKEN_OFF = (
     aiohttp.ClientPayloadError,
@@ -108,9 +113,18 @@ class Transport:
         Raises Refused, Stalled or LocalError at once, Retry when every attempt failed, and Overload
         when the request failed and can be divided.
         """
+        found = await self._persist(self._attempt, request)
+        return found if isinstance(found, Page) else self.decode(found)
+
+    async def fetch(self, request: Request) -> Page | Answer:
+        """Return the same as `get`, but what can wait is left to its consumer to decode."""
+        late = self.provider.late(request)
+        return await self._persist(self._undecoded if late else self._attempt, request)
+
+    async def _persist(self, attempt: Attempt, request: Request) -> Page | Answer:
         divisible = bool(self.provider.halve(request))
         attempt = persistent(
-            self._attempt, self._limits.first_wait, self._limits.total, divisible=divisible
+            attempt, self._limits.first_wait, self._limits.total, divisible=divisible
         )
         async with self._slots:
             try:
@@ -127,6 +141,32 @@ class Transport:
                 raise
 
     async def _attempt(self, request: Request, deadline: asyncio.Timeout) -> Page:
+        answer = await self._answer(request, deadline)
+        if self.provider.spooled:
+            return await asyncio.to_thread(self.decode, answer)
+        return self.decode(answer)
+
+    async def _undecoded(self, request: Request, deadline: asyncio.Timeout) -> Page | Answer:
+        answer = await self._answer(request, deadline)
+        # What is no good answer may have to be asked again.
+        return answer if answer.reply.status == GOOD else self.decode(answer)
+
+    def decode(self, answer: Answer) -> Page:
+        """Return what the provider reads out of an answer; runs in any thread.
+
+        Raises Refused, Stalled, LocalError or Retry.
+        """
+        try:
+            return self.provider.decode(answer.request, answer.reply)
+        except BaseException as error:
+            if isinstance(error, Retry):
+                error.retry_after = retry_after(answer.reply.headers, answer.reply.received)
+            if isinstance(error, BillingError):
+                error.args = (self._redacted(str(error)),)
+            answer.close()
+            raise
+
+    async def _answer(self, request: Request, deadline: asyncio.Timeout) -> Answer:
         loop = asyncio.get_running_loop()
         pause = self._pacing.waiting(loop.time())
         if pause > self._limits.total:
@@ -145,18 +185,7 @@ class Transport:
         elif reply.status < ERRORS_FROM:
             self._pacing.answered(loop.time() - began)
         logger.debug("%s: HTTP %d in %.3f s", request, reply.status, loop.time() - began)
-        try:
-            if self.provider.spooled:
-                return await asyncio.to_thread(self.provider.decode, request, reply)
-            return self.provider.decode(request, reply)
-        except BaseException as error:
-            if isinstance(error, Retry):
-                error.retry_after = wish
-            if isinstance(error, BillingError):
-                error.args = (self._redacted(str(error)),)
-            if not isinstance(reply.body, bytes):
-                reply.body.close()
-            raise
+        return Answer(request, reply)
 
     def _redacted(self, text: str) -> str:
         """Return a vendor's words shortened, and without the credentials that they may repeat."""

@@ -43,9 +43,23 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         self._lines.append(line)
         self._size += len(line)
         if self._size >= BUFFERED or not isinstance(message, RecordMessage):
-            self.flush()
+            self._flush()
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write RECORD messages that are lines of JSON already."""
+        if lines:
+            self.ended_with_state = False
+            self._lines.append(lines)
+            self._size += len(lines)
+            if self._size >= BUFFERED:
+                self._flush()
 
     def flush(self) -> None:
+        """Write what waits for more; costs nothing if nothing does. Raises NoReader."""
+        if self._lines:
+            self._flush()
+
+    def _flush(self) -> None:
         """Write what is buffered, then what a signal has asked for meanwhile."""
         if self.failed:
             raise NoReader("messages were lost already; nothing more is written")

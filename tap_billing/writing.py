@@ -7,13 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
     from tap_billing.plans import Plan
     from tap_billing.spec import Document, Page, Record
 
-    Cut = Callable[[Document], Iterable[Record]]
+    Maker = Callable[[Document], list[bytes] | list[Record]]
 
 # Rows that are written stream by stream, so that a parent's do not alternate with its children's.
 CHUNK = 2000
@@ -25,8 +25,7 @@ CHECKPOINT_SECONDS = 15.0
 class Writing:
     """What of a resource was written so far, and what is pending.
 
-    `rows` are those of the whole read, by stream; `position` is where a later read could go on;
-    `named` are the rows that others have named.
+    `rows` are those of the whole read, by stream; `named` are the rows that others have named.
     """
 
     def __init__(self, plan: Plan, named: frozenset[str], zone: str) -> None:
@@ -35,34 +34,54 @@ class Writing:
             name: memory.progress.rows if plan.reading.progress and memory.progress else 0
             for name, memory in plan.memories.items()
         }
-        self.position: Any = None
         progress = plan.reading.progress
         self._start: Any = progress.after if progress else None
+        self._last: tuple[Document, Page] | None = None
         self._beyond: dict[Any, Counter[str | None]] = {}
         self._streams = plan.streams
-        self._cuts: dict[str, Cut] = {stream.name: stream.cut(zone) for stream in plan.streams}
-        self._pending: dict[str, list[tuple[datetime, list[Record]]]] = {}
+        self._makers: dict[str, Maker] = {each.name: each.ready(zone) for each in plan.streams}
+        self._pending: dict[str, list[tuple[datetime, list[Any]]]] = {
+            each.name: [] for each in plan.streams
+        }
         self._size = 0
         self._unsaved = 0
         self._saved_at = time.monotonic()
 
     def add(self, document: Document, page: Page) -> bool:
         """Take a document; return whether it is time to write."""
-        counts: Counter[str | None] = Counter({None: 1})
-        for name, cut in self._cuts.items():
-            records = list(cut(document))
-            self._pending.setdefault(name, []).append((page.received, records))
-            counts[name] += len(records)
+        counts = {}
+        for name, make in self._makers.items():
+            rows = make(document)
+            counts[name] = len(rows)
+            self._size += len(rows)
             if page.whole:
-                self.rows[name] += len(records)
-        self._size += counts.total() - 1
-        self.position = page.reached(document) if page.whole and page.reached else None
+                self.rows[name] += len(rows)
+            pending = self._pending[name]
+            if pending and pending[-1][0] is page.received:
+                pending[-1][1].extend(rows)
+            else:
+                pending.append((page.received, rows))
+        self._last = document, page
         if self._start is None:
             self._start = self.position
         if page.place is not None and self.position is not None:
-            self._beyond.setdefault(page.place(document), Counter()).update(counts)
-            self._beyond = {day: each for day, each in self._beyond.items() if day > self.position}
+            self._note_beyond(page.place(document), counts)
         return self._size >= CHUNK
+
+    @property
+    def position(self) -> Any:
+        """Where a later read could go on, None where there is no such place."""
+        if self._last is None:
+            return None
+        document, page = self._last
+        return page.reached(document) if page.whole and page.reached else None
+
+    def _note_beyond(self, place: Any, counts: dict[str, int]) -> None:
+        beyond = self._beyond.setdefault(place, Counter())
+        beyond.update(counts)
+        beyond[None] += 1
+        position = self.position
+        self._beyond = {day: each for day, each in self._beyond.items() if day > position}
 
     @property
     def again(self) -> Counter[str | None]:
@@ -72,8 +91,9 @@ class Writing:
     def write(self) -> int:
         """Write what is pending, stream by stream; return how many rows that was."""
         for stream in self._streams:
-            for received, records in self._pending.pop(stream.name, ()):
-                stream.write(received, records)
+            pending, self._pending[stream.name] = self._pending[stream.name], []
+            for received, rows in pending:
+                stream.write(received, rows)
         written, self._size = self._size, 0
         self._unsaved += written
         return written

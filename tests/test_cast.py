@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import copy
 import math
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_billing import schemas
-from tap_billing.cast import caster, instant, moment, render
+from tap_billing.cast import caster
 from tests.bodies import CHICAGO, STREAM_IDS, STREAMS, errors
-
-TEXT = {"type": ["string", "null"]}
-TIME = {"type": ["string", "null"], "format": "date-time"}
-DATE = {"type": ["string", "null"], "format": "date"}
-MONEY = {"type": ["string", "null"], "format": "x-singer.decimal"}
-INTEGER = {"type": ["integer", "null"]}
-NUMBER = {"type": ["number", "null"]}
-BOOLEAN = {"type": ["boolean", "null"]}
-OBJECT = {
-    "type": ["object", "null"],
-    "properties": {"at": TIME, "n": INTEGER},
-    "additionalProperties": True,
-}
-ARRAY = {"type": ["array", "null"], "items": OBJECT}
-KINDS = [TEXT, TIME, DATE, MONEY, INTEGER, NUMBER, BOOLEAN, OBJECT, ARRAY]
+from tests.shapes import (
+    ARRAY,
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    KINDS,
+    MONEY,
+    NUMBER,
+    OBJECT,
+    SECRET,
+    TEXT,
+    TIME,
+    values,
+)  # fmt: skip
 
 
 def cast(declared, value, zone=CHICAGO):
@@ -178,7 +175,6 @@ def test_partial_record_keeps_what_it_cannot_cast():
     assert make({"a": "soon"}) == {"a": None, "extra_fields": {"a": "soon"}}
 
 
-SECRET = {**TEXT, "x-selected": False}
 SECRETS = {"type": ["array", "null"], "items": {"type": "object", "properties": {"key": SECRET}}}
 
 
@@ -196,24 +192,6 @@ def test_every_stream_casts_an_empty_row(provider, _, spec, decimals):
     raw = dict.fromkeys(shape.casting["properties"].keys() - {"extra_fields"}, "")
     record = caster(shape.casting, CHICAGO, report=pytest.fail)(raw)
     assert errors({k: v for k, v in record.items() if k not in spec.keys}, shape.schema) == []
-
-
-def values(numbers):
-    return st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | numbers
-        | st.text(max_size=12)
-        | st.decimals(allow_nan=False, allow_infinity=False).map(str)
-        | st.datetimes().map(str)
-        | st.sampled_from(["0", "1", "yes", "-0", "1e5", "2024-06-01T00:00:00+25:00"]),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.text("anyt", max_size=2), inner, max_size=3)
-        ),
-        max_leaves=6,
-    )
 
 
 VALUES = values(st.floats(allow_nan=False, allow_infinity=False))
@@ -266,49 +244,3 @@ def test_raw_record_is_left_as_it_was(raw, declared):
     before = copy.deepcopy(raw)
     caster({"properties": {"x": declared, "a": SECRETS}}, CHICAGO, report=lambda *_: None)(raw)
     assert repr(raw) == repr(before)
-
-
-ZONES = st.sampled_from(
-    [CHICAGO, "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns", "UTC"]
-)
-NAIVE = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1)).map(  # noqa: DTZ001 - naive on purpose
-    lambda when: when.replace(microsecond=0, fold=0)
-)
-
-
-@given(wall=NAIVE, zone=ZONES)
-def test_naive_datetime_is_the_wall_time_of_its_zone(wall, zone):
-    when = moment(wall.isoformat(" "), zone)
-    local = when.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    skipped = wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).astimezone(ZoneInfo(zone))
-    assert local == (wall if skipped.replace(tzinfo=None) == wall else skipped.replace(tzinfo=None))
-    assert abs(local - wall) <= timedelta(hours=1)
-
-
-@given(wall=NAIVE, zone=ZONES, minutes=st.integers(-720, 840))
-def test_offset_wins_over_the_zone(wall, zone, minutes):
-    offset = timedelta(minutes=minutes)
-    sign, size = ("-" if minutes < 0 else "+"), abs(minutes)
-    text = f"{wall.isoformat()}{sign}{size // 60:02}:{size % 60:02}"
-    assert moment(text, zone) == wall.replace(tzinfo=UTC) - offset
-
-
-@given(first=NAIVE, second=NAIVE)
-def test_instants_sort_as_text(first, second):
-    told = [instant(f"{each.isoformat()}+00:00", "UTC") for each in (first, second)]
-    assert (told[0] < told[1]) == (first < second)
-
-
-@given(when=st.datetimes(timezones=st.just(UTC), min_value=datetime(1000, 1, 1)))  # noqa: DTZ001 - bound
-def test_instant_survives_being_written_and_read(when):
-    assert moment(render(when), CHICAGO) == when
-
-
-def test_repeated_hour_means_its_first_half():
-    assert instant("2026-11-01 01:30:00", CHICAGO) == "2026-11-01T06:30:00Z"
-
-
-@pytest.mark.parametrize("text", ["9999-12-31 23:59:59", "0001-01-01T00:00:00+01:00", "x"])
-def test_datetime_beyond_the_calendar_is_a_value_error(text):
-    with pytest.raises(ValueError, match=r".+"):
-        moment(text, CHICAGO)

@@ -14,7 +14,7 @@ from aiohttp import web
 from tap_billing.bridge import Loop
 from tap_billing.errors import Overload, Retry, Unauthorized
 from tap_billing.feed import Feed
-from tap_billing.paging import counted, pages
+from tap_billing.paging import Asking, counted, pages
 from tap_billing.providers.cheddar import EPOCH
 from tap_billing.spec import Census, Scope
 from tap_billing.sweeps import Policy, Reading, Swept, proven
@@ -57,7 +57,7 @@ def read_all(loop, url, resource, kind="chargeover", scope=None):
     with connected(loop, url, kind) as (client, provider):
         requests = provider.plan(resource, scope or Scope())
         rows = []
-        for each in loop.start(lambda: pages(client, provider, requests), 2):
+        for each in loop.start(lambda: pages(Asking(client, provider), requests), 2):
             with contextlib.closing(each):
                 rows.extend(each.documents)
         return rows
@@ -171,7 +171,7 @@ def swept(loop, server, scope=None):
 
         class Source:
             def read(self, resource, scope, _=None):
-                return loop.start(lambda: counted(client, provider, resource, scope), 2)
+                return loop.start(lambda: counted(Asking(client, provider), resource, scope), 2)
 
         reading = Reading(scope, 17, sweep=True)
         with contextlib.closing(Feed(CUSTOMERS, reading, "UTC", Source(), {})) as feed:

@@ -33,8 +33,9 @@ class Stream:
     def name(self):
         return self.spec.name
 
-    def cut(self, _):
-        return cutter(self.spec)
+    def ready(self, _):
+        records = cutter(self.spec)
+        return lambda document: list(records(document))
 
     def write(self, received, records):
         self.order.append(self.name)

@@ -21,10 +21,11 @@ from tap_billing.providers.chargeover_paging import (
     Position,
     by_key,
     by_offset,
+    parted,
     ranges,
     whole,
 )
-from tap_billing.spec import Document, Page, Pass, Reply, Request, Resource, Scope
+from tap_billing.spec import Document, Extent, Page, Pass, Reply, Request, Resource, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,6 +126,8 @@ class ChargeOver:
         where = position.where
         if resource.keyset and position.last is not None:
             where += ((resource.id, "GT", str(position.last)),)
+        if position.upto is not None:
+            where += ((resource.id, "LTE", str(position.upto)),)
         offset = () if resource.keyset else (("offset", str(position.offset)),)
         return [
             *self._where(where),
@@ -158,6 +161,7 @@ class ChargeOver:
             reply.server_time,
             following,
             whole=position.whole,
+            full=position.whole and request.resource.keyset and len(rows) >= self.page_size,
             # Their order was checked, by a number that never changes.
             reached=(lambda row: whole(row[number])) if request.resource.keyset else None,
         )
@@ -188,6 +192,23 @@ class ChargeOver:
         if position.ordering and request.resource.id and not request.resource.keyset:
             return replace(request, position=replace(position, ordering=False))
         return None
+
+    def late(self, request: Request) -> bool:
+        """Whether a request is for a range of identifiers: the next one is known already."""
+        return request.position.upto is not None
+
+    def parts(self, request: Request, extent: Extent | None) -> Iterable[Request]:
+        """Return ranges of identifiers for the rest of a whole read, or of a part of it."""
+        position: Position = request.position
+        if not request.resource.keyset or position.last is None:
+            return (request,)
+        if extent is not None:
+            return parted(request, extent.highest, extent.rows - position.size)
+        if position.upto is None:
+            return (request,)
+        # More rows than the part was meant to have: as close together as those that came.
+        rows = position.size * (position.upto - position.last) // max(1, position.span)
+        return parted(request, position.upto, rows)
 
     def halve(self, request: Request) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a page is small already."""

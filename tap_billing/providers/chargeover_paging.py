@@ -10,7 +10,7 @@ import orjson
 from tap_billing.errors import Garbled, Stalled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tap_billing.spec import Document, Request
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SMALLEST_PAGE = 10
 # A list that shrinks or grows so often while it is read is not read in any useful sense.
 MOST_STEPS = 200
+# How full a page of a range of identifiers is meant to be where some of them are missing.
+FULL = 0.8
 
 Clause = tuple[str, str, str]
 
@@ -29,7 +31,8 @@ class Position:
 
     A `single` request is for one object, a `whole` read for every row.
     `first` is the list's first identifier, `size` the largest page that came, `steps` how often the
-    offset was moved without a new row.
+    offset was moved without a new row. A part of a whole read brings rows `upto` an identifier;
+    `span` are the numbers that its last page has covered.
     """
 
     where: tuple[Clause, ...]
@@ -43,6 +46,8 @@ class Position:
     steps: int = 0
     single: bool = False
     whole: bool = False
+    upto: int | None = None
+    span: int = 0
 
 
 def by_key(
@@ -65,10 +70,44 @@ def by_key(
         if number != last:
             fresh.append(row)
         last = number
-    ends = [whole(value) for field, sign, value in position.where if sign == "LTE" and field == key]
-    if len(rows) < min(limit, SMALLEST_PAGE) or (last is not None and last in ends):
+    end = _end(key, position)
+    if position.upto is not None:
+        # Those beyond come with the next part, whatever the server makes of this one's end.
+        fresh = [row for row in fresh if int(row[key]) <= position.upto]
+    size = max(position.size, len(rows))
+    # A server that has filled a page as it was asked to does not cut others short.
+    is_short = len(rows) < min(limit, SMALLEST_PAGE) or (len(rows) < limit <= size)
+    if is_short or (end is not None and last is not None and last >= end):
         return fresh, None
-    return fresh, replace(request, position=replace(position, last=last))
+    span = last - position.last if position.last is not None else 0
+    ahead = replace(position, last=last, size=size, span=span)
+    return fresh, replace(request, position=ahead)
+
+
+def _end(key: str, position: Position) -> int | None:
+    """Return the last identifier that a request asks for, if it names one."""
+    told = [whole(value) for field, sign, value in position.where if (field, sign) == (key, "LTE")]
+    return min((each for each in (*told, position.upto) if each is not None), default=None)
+
+
+def parted(request: Request, highest: int, rows: int) -> Iterator[Request]:
+    """Yield requests for ranges of identifiers that bring about a page each, in order.
+
+    They hold everything after the request's position; there are about so many `rows` up to the
+    `highest`. What is beyond comes last, without an end.
+    """
+    position: Position = request.position
+    low, ids = position.last, highest - position.last
+    span = max(1, position.size)
+    if rows < FULL * ids:
+        # Gaps are not spread evenly: room for some more rows than usual spares a second request.
+        span = max(span, int(FULL * span * ids / max(1, rows)))
+    while low < highest:
+        high = min(low + span, highest)
+        yield replace(request, position=replace(position, last=low, upto=high))
+        low = high
+    if position.upto is None:
+        yield replace(request, position=replace(position, last=low))
 
 
 def by_offset(

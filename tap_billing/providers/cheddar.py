@@ -15,13 +15,12 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from tap_billing import clock
-from tap_billing.bridge import pull
 from tap_billing.cast import moment
 from tap_billing.errors import ERRORS_FROM, Garbled, for_status
 from tap_billing.providers.cheddar_order import BY_CREATION, ordered
 from tap_billing.providers.cheddar_resources import CREATED, LOOKUPS, SHAPES
-from tap_billing.providers.cheddar_xml import error, parse, plain, verify
-from tap_billing.spec import Document, Page, Reply, Request, Resource, Scope
+from tap_billing.providers.cheddar_xml import error, parse, verify
+from tap_billing.spec import Document, Extent, Page, Reply, Request, Resource, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +32,7 @@ PRODUCT = {"productcode", "productid"}
 CREATED_BETWEEN = ("createdAfterDate", "createdBeforeDate")
 # CheddarGetter began in 2009: nothing was created before, so a window from here is the first.
 EPOCH = date(2009, 1, 1)
+SEARCHED = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class Window:
     """The days on which a request's customers were created, both included; None is open.
 
     What was asked for `until` a later day than the `last` is asked for next. An `ordered` request
-    wants customers by creation, a `whole` read all of them.
+    wants customers by creation, a `whole` read all of them. A `trial` asks for days before the
+    first that there can be, to see whether the server minds them; if so, what follows it can be
+    divided, and is `undivided` yet.
     """
 
     first: date | None = None
@@ -48,14 +50,20 @@ class Window:
     until: date | None = None
     ordered: bool = False
     whole: bool = False
+    trial: bool = False
+    undivided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cheddar:
-    """The provider; `timezone` is the IANA name of the API user's zone."""
+    """The provider; `timezone` is the IANA name of the API user's zone.
+
+    What is `parted` reads customers by the year of their creation.
+    """
 
     product_code: str
     timezone: str
+    parted: bool = False
     spooled: bool = True
 
     def plan(self, resource: Resource, scope: Scope) -> Sequence[Request]:
@@ -93,7 +101,8 @@ class Cheddar:
                 next_day = date.fromisoformat(scope.after) + timedelta(days=1)
                 start = max(start, next_day) if start else next_day
             ordered = "orderBy" not in filters
-            found.append(replace(all_of_it, position=Window(start, end, end, ordered, whole=True)))
+            window = Window(start, end, end, ordered, whole=True, trial=self.parted)
+            found.append(replace(all_of_it, position=window))
         return found
 
     def among(self, resource: Resource, scope: Scope, ids: Iterable[Any]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
@@ -116,10 +125,10 @@ class Cheddar:
         params = dict.fromkeys(request.params)
         window: Window | None = request.position
         if window:
-            for key, day in (
-                ("createdAfterDate", window.first),
-                ("createdBeforeDate", window.last),
-            ):
+            days = (
+                (None, EPOCH - timedelta(days=1)) if window.trial else (window.first, window.last)
+            )
+            for key, day in zip(CREATED_BETWEEN, days, strict=True):
                 if day:
                     params[(key, day.isoformat())] = None
             if window.ordered:
@@ -148,7 +157,7 @@ class Cheddar:
         body = io.BytesIO(reply.body) if isinstance(reply.body, bytes) else reply.body
         root, encoding = verify(request, body, reply.status)
         if root == "error":
-            text, code = error(body, encoding, reply.status)
+            text, code = error(body, reply.status)
             if code in NONE and _none_found(request.resource).search(text):
                 return self._page(request, reply, (), body)
             raise for_status(code, f"{request}: {text or f'HTTP {code}'}")
@@ -168,6 +177,10 @@ class Cheddar:
         if window and window.last and window.last != window.until:
             first = window.last + timedelta(days=1)
             following = replace(request, position=replace(window, first=first, last=window.until))
+        if window and window.trial:
+            window = replace(window, trial=False)
+            if not (documents and _holds(body, _path(request.resource)[-1])):
+                following = replace(request, position=replace(window, undivided=True))
         in_order = bool(window and window.ordered) and ordered(body)
         reached = _settled if in_order else _former(window)
         return Page(
@@ -177,32 +190,44 @@ class Cheddar:
             following,
             body,
             whole=bool(window and window.whole),
+            full=following is not None and following.position.undivided,
             reached=reached,
             place=_created if reached else None,
         )
 
     def _documents(self, resource: Resource, body: BinaryIO, encoding: str) -> Iterator[Document]:
-        path = _path(resource)
-        shape = SHAPES.get(resource.name, dict)
-
-        def push(emit: Callable[[Document], bool]) -> None:
-            parse(body, encoding, path, emit)
-
-        with contextlib.closing(pull(push)) as elements:
-            for element in elements:
-                try:
-                    document = shape(plain(element))
-                except RecursionError:
-                    raise Garbled(f"{resource.path}: elements nested beyond reason") from None
-                yield {**document, "product_code": self.product_code}
+        shape = SHAPES.get(resource.name)
+        with contextlib.closing(parse(body, encoding, _path(resource))) as documents:
+            try:
+                for document in documents:
+                    if shape is not None:
+                        shape(document)
+                    document["product_code"] = self.product_code
+                    yield document
+            except RecursionError:
+                raise Garbled(f"{resource.path}: elements nested beyond reason") from None
 
     def details(self, request: Request, documents: Sequence[Document]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a document is always complete."""
         return ()
 
-    def simplify(self, request: Request) -> Request | None:  # noqa: ARG002 - as above
-        """Return nothing: only documented parameters are sent."""
-        return None
+    def simplify(self, request: Request) -> Request | None:
+        """Return the request for the whole document in the place of a trial."""
+        window: Window | None = request.position
+        if window is None or not window.trial:
+            return None
+        return replace(request, position=replace(window, trial=False))
+
+    def late(self, request: Request) -> bool:  # noqa: ARG002 - as above
+        """Return whether decoding can wait: no, a body is verified as soon as it is there."""
+        return False
+
+    def parts(self, request: Request, extent: Extent | None) -> Iterable[Request]:  # noqa: ARG002 - as above
+        """Return a request for each year in which customers were created."""
+        window: Window = request.position
+        if not window.undivided:
+            return (request,)
+        return [replace(request, position=each) for each in _years(window)]
 
     def halve(self, request: Request) -> Sequence[Request]:
         """Return the request for the first half of its creation dates; the rest follows it."""
@@ -213,8 +238,33 @@ class Cheddar:
         last = window.last or clock.now().date() + timedelta(days=1)
         if last <= first:
             return ()
-        half = replace(window, last=first + (last - first) // 2)
+        half = replace(window, last=first + (last - first) // 2, trial=False, undivided=False)
         return [replace(request, position=half)]
+
+
+def _years(window: Window) -> Iterator[Window]:
+    """Yield the parts of a window, a year each."""
+    window = replace(window, undivided=False)
+    first, last = window.first or EPOCH, window.last or clock.now().date()
+    ends = [date(year, 12, 31) for year in range(first.year, last.year)]
+    for end in ends:
+        yield replace(window, last=end, until=end)
+        window = replace(window, first=end + timedelta(days=1))
+    yield window
+
+
+def _holds(body: BinaryIO, name: str) -> bool:
+    """Whether an element begins somewhere in a document; leave it as it is."""
+    place, tag = body.tell(), re.compile(rb"<%s[\s/>]" % re.escape(name.encode()))
+    rest = b""
+    try:
+        while chunk := body.read(SEARCHED):
+            if tag.search(rest + chunk):
+                return True
+            rest = chunk[-len(name) - 2 :]
+    finally:
+        body.seek(place)
+    return False
 
 
 def _former(window: Window | None) -> Callable[[Document], str] | None:

@@ -15,8 +15,7 @@ TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
 # What would show the time of something below the customer in the place of its own.
 BELOW = (b"<subscriptions", b"<metaData", CUSTOMER)
 # Text in which a tag may be no tag, and customers that would be overlooked.
-RAW = (b"<![CDATA[", b"<!--", b"<customer>", b"<customer\n", b"<customer\r", b"<customer\t")
-LONGEST = max(map(len, (*RAW, CUSTOMER)))
+RAW = re.compile(rb"<!|<customer[>\n\r\t]")
 CHUNK = 1024 * 1024
 
 
@@ -43,7 +42,7 @@ def _creations(body: BinaryIO) -> Iterator[bytes]:
     text = b""
     while chunk := body.read(CHUNK):
         text += chunk
-        if any(each in text for each in RAW) or len(text) > 2 * CHUNK:
+        if RAW.search(text) or len(text) > 2 * CHUNK:
             yield b""
             return
         start = text.find(CUSTOMER)
@@ -54,7 +53,7 @@ def _creations(body: BinaryIO) -> Iterator[bytes]:
             yield _own(text, start, end)
             start = text.find(CUSTOMER, end)
         # What is not complete yet, or may be the beginning of a tag.
-        text = text[start if start >= 0 else -LONGEST :]
+        text = text[start if start >= 0 else -len(CUSTOMER) :]
     if CUSTOMER in text:
         yield b""
 

@@ -1,24 +1,29 @@
-"""Cheddar's XML: verified, streamed, and made plain."""
+"""Cheddar's XML: verified as a whole, then read as a stream of plain documents."""
 
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.parsers import expat
 
 import xmltodict
 
 from tap_billing.errors import ERRORS_FROM, Garbled, Refused, for_status
-from tap_billing.providers.cheddar_resources import CONTAINERS, REPEATED
+from tap_billing.providers.cheddar_scan import Odd, scan
+from tap_billing.providers.cheddar_tree import elements, plain, raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Generator, Iterator
+    from xml.etree.ElementTree import Element
 
     from tap_billing.spec import Document, Request
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 65536
+# The plain form is that of a root and the documents in it.
+PLAIN_DEPTH = 2
 
 
 def verify(request: Request, body: BinaryIO, status: int) -> tuple[str, str]:
@@ -65,9 +70,9 @@ def verify(request: Request, body: BinaryIO, status: int) -> tuple[str, str]:
     return root[0], encodings[-1]
 
 
-def error(body: BinaryIO, encoding: str, status: int) -> tuple[str, int]:
+def error(body: BinaryIO, status: int) -> tuple[str, int]:
     """Return the vendor's words in an error document, and the HTTP status that it means."""
-    problem = xmltodict.parse(body, encoding)["error"]
+    problem = xmltodict.parse(body)["error"]
     if not isinstance(problem, dict):
         return str(problem or ""), status
     text = str(problem.get("#text") or "")
@@ -78,37 +83,55 @@ def error(body: BinaryIO, encoding: str, status: int) -> tuple[str, int]:
     return f"{text} (auxCode {auxiliary})" if auxiliary else text, status
 
 
-def parse(
-    body: BinaryIO, encoding: str, path: tuple[str, ...], emit: Callable[[Document], bool]
-) -> None:
-    """Give each element at a path to `emit`, which answers whether to go on.
+def parse(body: BinaryIO, encoding: str, path: tuple[str, ...]) -> Generator[Document, None, None]:
+    """Yield each element at a path as a plain document, see `cheddar_tree.plain`.
 
-    Raises Garbled if there is none, but something else in its place.
+    The body is verified, and read as it is asked for. Raises Garbled if there is no such element
+    but something else in its place, or where one cannot be a document; RecursionError.
     """
+    start = body.tell()
+    count = 0
+    if len(path) == PLAIN_DEPTH and encoding.lower() == "utf-8":
+        try:
+            for document in scan(body, path[-1]):
+                count += 1
+                yield document
+        except Odd:
+            body.seek(start)
+        else:
+            return
+    yield from islice(_parse(body, path), count, None)
+
+
+def _parse(body: BinaryIO, path: tuple[str, ...]) -> Iterator[Document]:
+    start = body.tell()
     others: list[str] = []
     found = False
-
-    def item(where: list[tuple[str, Any]], element: Any) -> bool:
-        nonlocal found
-        if tuple(name for name, _ in where) != path:
-            others.append(f"<{where[-1][0]}> {_words(element)}".strip())
-            return True
+    for names, element in elements(body, len(path)):
+        if names != path:
+            others.append(f"<{names[-1]}> {_words(raw(element))}".strip())
+            continue
         found = True
-        if isinstance(element, str):
-            raise Garbled(f"<{path[-1]}> holds text only")
-        # An empty element is a record without a key, which is noticed where records are cut.
-        return emit(element or {})
-
-    xmltodict.parse(body, encoding, item_depth=len(path), item_callback=item, force_list=REPEATED)
-    if others and not found:
-        raise Garbled(f"no <{path[-1]}> in the answer, but {', '.join(sorted(set(others)))}")
+        yield _document(element)
     if not found:
-        body.seek(0)
-        if _words(xmltodict.parse(body.read().strip(), encoding)):
-            raise Garbled(f"no <{path[-1]}> in the answer, but text")
+        if not others:
+            body.seek(start)
+            others = ["text"] if _words(xmltodict.parse(body)) else []
+        if others:
+            raise Garbled(f"no <{path[-1]}> in the answer, but {', '.join(sorted(set(others)))}")
     for other in others:
         # <errors> stands beside the customers where a write call failed in part.
         logger.warning("beside <%s>: %s", path[-1], other)
+
+
+def _document(element: Element) -> Document:
+    """Return an element at a path as a document; text beside what it holds has no name there."""
+    if element.text and not len(element) and not element.keys():
+        raise Garbled(f"<{element.tag}> holds text only")
+    # An empty element is a record without a key, which is noticed where records are cut.
+    document = plain(element)
+    document.pop("#text", None)
+    return document
 
 
 def _words(element: Any) -> str:
@@ -118,42 +141,3 @@ def _words(element: Any) -> str:
     if isinstance(element, list):
         return " ".join(_words(each) for each in element)
     return str(element or "")
-
-
-def plain(element: Document) -> Document:
-    """Return an element of xmltodict as a plain document: attributes as keys, containers as lists.
-
-    An attribute gives way to a child element of the same name, which the vendor repeats. What a
-    container holds beside its members is kept in `<container>_other`.
-    """
-    document: Document = {}
-    for key, value in element.items():
-        if key in CONTAINERS:
-            members, other = _members(value, CONTAINERS[key])
-            document[key] = members
-            if other:
-                document[f"{key}_other"] = other
-        elif isinstance(value, dict):
-            document[key] = plain(value)
-        elif key.startswith("@"):
-            document.setdefault(key[1:], value)
-        elif value is not None or key not in document:
-            document[key] = value
-    return document
-
-
-def _members(container: Any, child: str) -> tuple[list[Document], list[Any]]:
-    members: list[Document] = []
-    other: list[Any] = []
-    for each in container if isinstance(container, list) else [container]:
-        if not isinstance(each, dict):
-            other += [] if each is None else [each]
-            continue
-        for member in each.get(child, []):
-            if isinstance(member, dict):
-                members.append(plain(member))
-            elif member is not None:
-                other.append(member)
-        rest = {key: value for key, value in each.items() if key != child}
-        other += [rest] if rest else []
-    return members, other

@@ -21,7 +21,7 @@ class Items:
         self._items: deque[Any] = deque()
         self.put = self._items.append
 
-    def get(self) -> Any:
+    def get(self, timeout: float | None = None) -> Any:  # noqa: ARG002 - no time passes here
         """Return the next item, once there is one."""
         while not self._items:
             self._loop.call_soon(self._loop.stop)

@@ -56,10 +56,11 @@ def comparing_while_iterating(patch: pytest.MonkeyPatch) -> None:
 
     def note(self: Horizon, document: Any) -> bool:
         original(self, document)
-        if self.latest is None or self.since is None:
+        latest = max((moment(each, self._zone) for each in self._texts), default=None)
+        if latest is None or self.since is None:
             return True
-        fresh = self.latest > self.since
-        self.since = max(self.since, self.latest)
+        fresh = latest > self.since
+        self.since = max(self.since, latest)
         return fresh
 
     patch.setattr(Horizon, "note", note)
@@ -71,8 +72,8 @@ def null_resets(patch: pytest.MonkeyPatch) -> None:
 
     def note(self: Horizon, document: Any) -> bool:
         fresh = original(self, document)
-        if self.latest is None:
-            self.seen = None
+        if not self._texts:
+            self._seen, self._latest = None, ""
         return fresh
 
     patch.setattr(Horizon, "note", note)

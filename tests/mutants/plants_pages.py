@@ -31,12 +31,12 @@ REFUSALS = (Forbidden, NotFound, Unauthorized)
 def swallowing(*passed: type[BillingError], ends: bool, kinds: Any = BillingError) -> Plant:
     """Swallow errors while paging but for those `passed`; the list `ends` there, or never."""
 
-    async def pages(sender: Any, _: Any, requests: Any) -> AsyncIterator[Page]:
+    async def pages(asking: Any, requests: Any) -> AsyncIterator[Page]:
         for first in requests:
             request = first
             while request:
                 try:
-                    page = await sender.get(request)
+                    page = await asking.transport.get(request)
                 except passed:
                     raise
                 except kinds:
