@@ -138,8 +138,8 @@ def _opened(source: str) -> BinaryIO:
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     url = parts._replace(netloc=f"{parts.hostname}:{parts.port}").geturl()
     headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
-    asked = urllib.request.Request(url, headers=headers)  # noqa: S310 - http, see above
-    return cast("BinaryIO", urllib.request.urlopen(asked))  # noqa: S310 - as above
+    asked = urllib.request.Request(url, headers=headers)
+    return cast("BinaryIO", urllib.request.urlopen(asked))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,12 +1,11 @@
 """Carries items from where they are made to where they are consumed, across threads and in order.
 
-Both directions hold a bounded number of items: a slow consumer holds up the producer.
+A bounded number of items is on the way: a slow consumer holds up the producer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import queue
 import threading
@@ -14,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
     from concurrent.futures import Future
     from typing import Any
 
@@ -22,8 +21,6 @@ Item = TypeVar("Item")
 END = object()
 # Seconds after which a consumer that waits may do something else.
 IDLE = 1.0
-# Documents between the parser and the consumer; a customer of many years may take a megabyte.
-PULLED = 32
 
 
 class Loop:
@@ -85,10 +82,12 @@ class Ahead(Generic[Item]):
         self._loop = loop
         self._slots = asyncio.Semaphore(ahead)
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._future = loop.submit(self._pump(source))
+        self._task: asyncio.Task[None] | None = None
+        loop.submit(self._pump(source))
 
     async def _pump(self, source: Callable[[], AsyncGenerator[Item, None]]) -> None:
         failure: BaseException | None = None
+        self._task = asyncio.current_task()
         try:
             async with contextlib.aclosing(source()) as items:
                 # The slot comes first, so that nothing is taken from the source and then lost.
@@ -118,52 +117,18 @@ class Ahead(Generic[Item]):
                 self.idle()
         return self._items.get()
 
+    async def _stop(self) -> None:
+        # It has begun, because it was submitted first. What it reads from is closed when it ends.
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
     def cancel(self) -> list[Item]:
         """Stop reading; return what was read and not consumed."""
-        self._future.cancel()
-        concurrent.futures.wait([self._future])
+        self._loop.submit(self._stop()).result()
         left = []
         while not self._items.empty():
             item, _ = self._items.get()
             if item is not END:
                 left.append(item)
         return left
-
-
-def pull(push: Callable[[Callable[[Item], bool]], None]) -> Generator[Item, None, None]:
-    """Yield what `push` gives to its argument, which answers whether to go on.
-
-    `push` runs in a thread of its own, at most PULLED items ahead.
-    """
-    items: queue.Queue[Any] = queue.Queue(PULLED)
-    stopped = threading.Event()
-
-    def emit(item: Item) -> bool:
-        items.put((item, None))
-        return not stopped.is_set()
-
-    def work() -> None:
-        failure: BaseException | None = None
-        try:
-            push(emit)
-        except BaseException as error:  # noqa: BLE001 - raised again by the consumer
-            failure = error
-        items.put((END, failure))
-
-    thread = threading.Thread(target=work, name="parse", daemon=True)
-    thread.start()
-    ended = False
-    try:
-        while True:
-            item, failure = items.get()
-            ended = item is END
-            if failure is not None:
-                raise failure
-            if ended:
-                return
-            yield item
-    finally:
-        stopped.set()
-        while not ended:
-            ended = items.get()[0] is END
-        thread.join()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_billing import signatures
 from tap_billing.instants import day, instant, moment, reader, render
-from tap_billing.scalars import DECIMAL, JSON, public, scalar, written
+from tap_billing.scalars import DECIMAL, JSON, OF_TEXT, public, scalar, written
 from tap_billing.signatures import Column
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ SCALARS = frozenset({str, int, bool})
 # Whose values need no cast if they are of the right type.
 AS_THEY_ARE: Mapping[str, Column] = {
     "string": Column(plain=frozenset({str})),
-    "boolean": Column(plain=frozenset({bool})),
-    "integer": Column(numbers=frozenset({int})),
-    "number": Column(numbers=frozenset({int, float})),
+    "boolean": Column(plain=frozenset({bool}), by={str: OF_TEXT["boolean"]}),
+    "integer": Column(numbers=frozenset({int}), by={str: OF_TEXT["integer"]}),
+    "number": Column(numbers=frozenset({int, float}), by={str: OF_TEXT["number"]}),
 }
 
 

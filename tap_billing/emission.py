@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from singer_sdk.mapper import SameRecordTransform
@@ -11,13 +11,11 @@ from singer_sdk.mapper import SameRecordTransform
 from tap_billing.codec import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
 
     from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import SelectionMask
-
-    from tap_billing.spec import Record
 
 
 # Larger pieces than some 64 KiB cost more: memory for them is asked of the system each time.
@@ -31,8 +29,10 @@ class Emission:
     prefix: bytes
     dropped: tuple[str, ...] = ()
 
-    def bodies(self, records: Iterable[Record]) -> list[bytes]:
-        """Return each record as JSON, without the columns that are not selected."""
+    def bodies(self, records: list[Any]) -> list[bytes]:
+        """Return records as JSON, without what is not selected, unless they are it already."""
+        if records and type(records[0]) is bytes:
+            return records
         if self.dropped:
             records = [{k: v for k, v in each.items() if k not in self.dropped} for each in records]
         try:

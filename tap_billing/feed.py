@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from tap_billing.spec import Census, Document, Page, Resource, Scope
     from tap_billing.horizon import Since
+    from tap_billing.spec import Census, Document, Page, Resource, Scope
     from tap_billing.sweeps import Reading
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     # A request, and how often in a row it was divided without an answer.
     Asked = tuple["Request", int]
     Found = Page | Answer
+    Extending = Callable[[], Awaitable[Extent | None]]
 
 logger = logging.getLogger(__name__)
 
@@ -80,17 +81,8 @@ async def counted(asking: Asking, resource: Resource, scope: Scope) -> AsyncGene
 
 
 def _line(
-    asking: Asking,
-    requests: Iterable[Request],
-    extent: Callable[[], Awaitable[Extent | None]] | None,
+    asking: Asking, requests: Iterable[Request], extent: Extending | None
 ) -> Line[Asked, Found]:
-    async def following(page: Page) -> Iterable[Request]:
-        if page.following is None:
-            return ()
-        if not page.full or extent is None:
-            return (page.following,)
-        return asking.provider.parts(page.following, await extent())
-
     async def ask(asked: Asked) -> tuple[Found | None, Iterable[Asked]]:
         request, failures = asked
         try:
@@ -110,11 +102,19 @@ def _line(
             return None, [(simpler, failures)]
         if isinstance(found, Answer):
             return found, ()
-        behind = await following(found)
+        behind = await _behind(asking.provider, found, extent)
         whence = asking.transport, asking.provider
         return await complete(*whence, request, found), ((each, 0) for each in behind)
 
     return Line(ask, ((each, 0) for each in requests), asking.width)
+
+
+async def _behind(provider: Provider, page: Page, extent: Extending | None) -> Iterable[Request]:
+    if page.following is None:
+        return ()
+    if not page.full or extent is None:
+        return (page.following,)
+    return provider.parts(page.following, await extent())
 
 
 async def _taken(line: Line[Asked, Found]) -> AsyncGenerator[Found, None]:

@@ -29,6 +29,8 @@ logger = logging.getLogger("tap-billing")
 BOOKMARK = "replication_key_value"
 # Neither provider is older; a bookmark that is would leave the calendar below.
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+# A resource that has had fewer documents is read in one piece.
+LARGE = 500
 
 
 @dataclass(slots=True)
@@ -36,8 +38,8 @@ class Plan:
     """A resource with its selected streams, and how it is read.
 
     `watched` are the paths along which it names rows of others, with the instant since when that
-    matters, or the time before its latest row. One without streams is read for that alone. `marks` are the watermarks of the reads
-    that have named its own rows.
+    matters, or the time before its latest row. One without streams is read for that alone. `marks`
+    are the watermarks of the reads that have named its own rows.
     """
 
     resource: Resource
@@ -172,6 +174,8 @@ def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> Non
     for stream in streams:
         stream.memory = plan.memories[stream.name]
     known = list(plan.memories.values())
+    counts = [each.sweep.documents for each in known if each.sweep]
+    scope = replace(scope, large=not counts or max(counts) >= LARGE)
     if common(known) is None and any(each.progress for each in known):
         # A whole read that some streams ended without the others: their bookmarks are of before.
         since = None

@@ -28,7 +28,9 @@ def sampled(
         raise plan.failure
     found: dict[str, list[tuple[datetime, Record]]] = {}
     cuts = {each.name: each.cut(zone) for each in plan.streams}
-    scope = replace(plan.reading.scope, since=None, after=None, whole=True, counted=False)
+    scope = replace(
+        plan.reading.scope, since=None, after=None, whole=True, counted=False, large=False
+    )
     ahead = connection.read(plan.resource, scope)
     seen = 0
     try:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from tap_billing.instants import day, reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Convert = Callable[[Any], Any]
 
 BOOLEANS = {"0": False, "1": True, "false": False, "true": True, "no": False, "yes": True}
 INTEGERS = range(-(2**63), 2**63)
 MOST_DIGITS = 64
+# So many digits are always within 64 bits.
+SURE_DIGITS = 18
+REPEATED = 4096
 # Texts that are decimals as they are to be told: no blanks, exponents or leading zeros.
 DECIMALS = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?")
 DECIMAL = "x-singer.decimal"
@@ -133,3 +137,19 @@ def _boolean(value: Any) -> bool | None:
 
 def _date(value: Any) -> str | None:
     return day(text(value))
+
+
+def _whole(told: str) -> int | None:
+    return (
+        int(told)
+        if len(told) <= SURE_DIGITS and told.isdecimal() and told.isascii()
+        else _integer(told)
+    )
+
+
+# The same for text, as all values of XML are: amounts and truth values repeat.
+OF_TEXT: Mapping[str, Convert] = {
+    "integer": _whole,
+    "number": lru_cache(maxsize=REPEATED)(_number),
+    "boolean": lru_cache(maxsize=REPEATED)(_boolean),
+}

@@ -93,7 +93,8 @@ class Scope:
     `whole` read brings every document; one that goes on `after` a position brings those beyond it,
     and what changed of those up to it: by its passes, or where there are none by reading them
     again. `filters` are the user's, as checked. `expand` are the nested lists that a selected
-    stream or property needs. A whole read can be asked to be `counted`.
+    stream or property needs. A whole read can be asked to be `counted`; what is known not to be
+    `large` is not worth dividing.
     """
 
     since: datetime | None = None
@@ -104,6 +105,7 @@ class Scope:
     after: Any = None
     window: timedelta = timedelta()
     counted: bool = False
+    large: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +177,9 @@ class Page:
 
     A page of a `whole` read whose documents are known to come in order says which position is
     `reached` with one of them: a later read can go on after it. `place` tells where a document
-    itself stands: those beyond the position come again (without it: none). Of a `full` page much
-    may follow, which can be read in parts. The last page of a counted read tells its `census`. `body` is the file that documents are read from, to be closed
-    by whoever ends with them.
+    itself stands: those beyond the position come again (without it: none). Behind a `full` page
+    much may follow, which can be read in parts. The last page of a counted read tells its `census`.
+    `body` is the file that documents are read from, to be closed by whoever ends with them.
     """
 
     documents: Iterable[Document]
@@ -193,7 +195,6 @@ class Page:
 
     def close(self) -> None:
         """Give back what the documents are read from."""
-        # A generator first, because it may feed on the body in a thread.
         end = getattr(self.documents, "close", None)
         if end is not None:
             end()

@@ -13,9 +13,12 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
+from tap_billing import clock
 from tap_billing.cast import EXTRA, caster, moment, render
+from tap_billing.codec import encode
 from tap_billing.emission import plain
 from tap_billing.errors import BillingError, NoReader, SettingsError
+from tap_billing.files import stamped
 from tap_billing.memory import Memory, remember
 from tap_billing.rows import rows
 from tap_billing.writer import OrjsonWriter
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
     from singer_sdk.singerlib import MetadataMapping, RecordMessage
 
+    from tap_billing.batches import Batches
     from tap_billing.emission import Emission
     from tap_billing.schemas import Shape
     from tap_billing.spec import Document, Record, Resource, StreamSpec
@@ -200,21 +204,33 @@ class BillingStream(Stream):
         rows: list[Any] = list(records)
         self.rows += len(rows)
         self._received = received
-        emission = self.emission
-        if emission is None:
+        if self.tap.batches is not None:
+            self._store(self.tap.batches, rows)
+        elif self.emission is None:
             for record in rows:
                 self._write_record_message(record)
-            return
-        bodies = rows if rows and type(rows[0]) is bytes else emission.bodies(rows)
-        for lines in emission.lines(bodies, received, self.version):
-            self.tap.message_writer.write_lines(lines)  # type: ignore[attr-defined]
+        else:
+            bodies = self.emission.bodies(rows)
+            for lines in self.emission.lines(bodies, received, self.version):
+                self.tap.message_writer.write_lines(lines)  # type: ignore[attr-defined]
         self.state_manager.is_flushed = False
 
-    def flush(self) -> None:
-        """Let the target see what was written so far."""
-        writer = self.tap.message_writer
-        if isinstance(writer, OrjsonWriter):
-            writer.flush()
+    def _store(self, batches: Batches, rows: list[Any]) -> None:
+        """Write to files what the messages would hold."""
+        told: dict[str, Any] = {}
+        if self.emission is not None:
+            told[self.name] = self.emission.bodies(rows)
+        else:
+            for message in (each for row in rows for each in self._generate_record_messages(row)):
+                told.setdefault(message.stream, []).append(encode(message.record)[:-1])
+        columns = {e.stream_alias: e.transformed_schema["properties"] for e in self.stream_maps}
+        for name, bodies in told.items():
+            marked = stamped(bodies, self._received or clock.now(), self.version)
+            batches.write(name, columns[name], marked, self.version)
+
+    @override
+    def get_batch_config(self, config: Mapping[str, Any]) -> None:
+        """Return nothing: the SDK's own batches hold what neither selection nor maps have seen."""
 
     @cached_property
     def emission(self) -> Emission | None:
@@ -223,6 +239,12 @@ class BillingStream(Stream):
             return None
         columns = self.shape.schema["properties"].keys() - self._hidden() | {EXTRA, *self.spec.keys}
         return plain(self.name, self.stream_maps, self.mask, columns)
+
+    def flush(self) -> None:
+        """Let the target see what was written so far."""
+        writer = self.tap.message_writer
+        if isinstance(writer, OrjsonWriter):
+            writer.flush()
 
     def activate(self, swept: Swept) -> None:
         """Let the target delete what does not carry the version of a sweep."""

@@ -22,7 +22,8 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_billing import clock, closing, custom, filters, schemas
+from tap_billing import batches, clock, closing, custom, filters, schemas
+from tap_billing.batches import Batches
 from tap_billing.cast import render
 from tap_billing.checks import environment, floats, problems
 from tap_billing.errors import BillingError, LocalError, SettingsError
@@ -92,7 +93,6 @@ class TapBilling(Tap):
     message_writer_class = OrjsonWriter
     manifest: ClassVar[Path | None] = None
     _is_broken = False
-    # Not BATCH: the SDK's files contain deselected and mapped-away fields.
     capabilities = [  # noqa: RUF012 - the SDK declares a list
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -101,6 +101,7 @@ class TapBilling(Tap):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.BATCH,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
@@ -136,10 +137,12 @@ class TapBilling(Tap):
             if "default" in declared:
                 self._config.setdefault(name, declared["default"])
         self._config.update(floats({k: v for k, v in self._config.items() if k in own}))
-        errors = problems(self.config, further)
+        # Checked on its own: it may name a place with credentials.
+        errors = problems(self.config, {**further, "batch_config": {}})
         if not errors:
             try:
                 checked(self.config)
+                batches.checked(self.config)
             except SettingsError as error:
                 errors = [str(error)]
         if errors and raise_errors:
@@ -225,12 +228,16 @@ class TapBilling(Tap):
         """End threads and connections; happens by itself after a run and at exit."""
         while self._closers:
             self._closers.pop()()
-        for name in ("session", "run"):
+        for name in ("session", "run", "batches"):
             self.__dict__.pop(name, None)
 
     @cached_property
     def run(self) -> Run:
-        """The run, from the first stream that is read to `close`."""
+        """The run, from the first stream that is read to `close`.
+
+        Raises SettingsError where the files of `batch_config` cannot be.
+        """
+        _ = self.batches
         resources, wanted = self._selection
         run = Run(self.settings, wanted, self.session, self.billing_streams, resources)
         for name, error in self._unsampled.items():
@@ -242,6 +249,18 @@ class TapBilling(Tap):
     def _unsampled(self) -> dict[str, BillingError]:
         """What kept a resource from telling its columns."""
         return {}
+
+    @cached_property
+    def batches(self) -> Batches | None:
+        """The files that take the records' place, if there are to be any."""
+        config, writer = batches.checked(self.config), self.message_writer
+        if config is None or not isinstance(writer, OrjsonWriter):
+            return None
+        files = Batches(config, self.name, writer)
+        files.prepare()
+        writer.before = files.finish
+        self._closers.append(weakref.finalize(self, files.close))
+        return files
 
     @property
     def billing_streams(self) -> list[BillingStream]:

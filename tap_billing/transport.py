@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 import tempfile
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -142,9 +143,32 @@ class Transport:
 
     async def _attempt(self, request: Request, deadline: asyncio.Timeout) -> Page:
         answer = await self._answer(request, deadline)
-        if self.provider.spooled:
-            return await asyncio.to_thread(self.decode, answer)
-        return self.decode(answer)
+        return await self._aside(answer) if self.provider.spooled else self.decode(answer)
+
+    async def _aside(self, answer: Answer) -> Page:
+        """Decode in another thread; what nobody waits for any more is closed."""
+        made: list[Answer | Page] = [answer]
+        lock, is_wanted = threading.Lock(), True
+
+        def work() -> Page:
+            with lock:
+                made.clear()
+            page = self.decode(answer)
+            with lock:
+                if is_wanted:
+                    made.append(page)
+                    return page
+            page.close()
+            return page
+
+        try:
+            return await asyncio.to_thread(work)
+        except asyncio.CancelledError:
+            with lock:
+                is_wanted = False
+                for each in made:
+                    each.close()
+            raise
 
     async def _undecoded(self, request: Request, deadline: asyncio.Timeout) -> Page | Answer:
         answer = await self._answer(request, deadline)
@@ -182,8 +206,6 @@ class Transport:
         wish = retry_after(reply.headers, reply.received)
         if reply.status == TOO_MANY:
             self._pacing.limited(loop.time(), began, wish)
-        elif reply.status < ERRORS_FROM:
-            self._pacing.answered(loop.time() - began)
         logger.debug("%s: HTTP %d in %.3f s", request, reply.status, loop.time() - began)
         return Answer(request, reply)
 
@@ -196,8 +218,14 @@ class Transport:
     async def _exchange(self, request: Request) -> Reply:
         url = self._api_url + self.provider.url(request)
         session = self._open()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             async with session.get(URL(url, encoded=True)) as response:
+                if response.status < ERRORS_FROM:
+                    # Up to the headers: how long the body takes tells of the line and of how busy
+                    # this machine is, and nothing of a strain on the server.
+                    self._pacing.answered(loop.time() - began)
                 body = await self._body(response)
         except aiohttp.ConnectionTimeoutError:
             raise Unreachable(f"{request}: no connection within {CONNECTING:g} s") from None

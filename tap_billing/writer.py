@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message, RecordMessage, StateMessage
+from singer_sdk.singerlib.encoding.simple import (
+    ActivateVersionMessage,
+    Message,
+    RecordMessage,
+    StateMessage,
+)
 from typing_extensions import override
 
 from tap_billing.codec import encode
 from tap_billing.errors import NoReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BUFFERED = 64 * 1024
 
@@ -29,6 +35,8 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
         # A signal handler must not write in the middle of a line: it asks for what is to follow.
         self.writing = False
         self.afterwards: Callable[[], None] | None = None
+        # What a STATE or ACTIVATE_VERSION speaks of comes first.
+        self.before: Callable[[], None] | None = None
         # After a message was lost, no STATE may follow that would claim it.
         self.failed = False
 
@@ -38,6 +46,9 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
 
     @override
     def write_message(self, message: Message) -> None:
+        if self.before is not None and isinstance(message, (StateMessage, ActivateVersionMessage)):
+            with self.undisturbed():
+                self.before()
         line = self.serialize_message(message)
         self.ended_with_state = isinstance(message, StateMessage)
         self._lines.append(line)
@@ -61,11 +72,27 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
 
     def _flush(self) -> None:
         """Write what is buffered, then what a signal has asked for meanwhile."""
+        with self.undisturbed():
+            try:
+                self._write()
+            finally:
+                self._lines.clear()
+                self._size = 0
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Let a signal's handler write nothing before this has ended.
+
+        Whatever cannot be written makes it NoReader, and then nothing follows any more.
+        """
         if self.failed:
             raise NoReader("messages were lost already; nothing more is written")
-        self.writing = True
+        outer, self.writing = self.writing, True
         try:
-            self._write()
+            yield
+        except NoReader:
+            self.failed = True
+            raise
         except BrokenPipeError as error:
             self.failed = True
             raise NoReader(
@@ -75,10 +102,8 @@ class OrjsonWriter(GenericSingerWriter[bytes, Message]):
             self.failed = True
             raise NoReader(f"the messages cannot be written ({error.strerror})") from error
         finally:
-            self._lines.clear()
-            self._size = 0
-            self.writing = False
-        if self.afterwards is not None:
+            self.writing = outer
+        if self.afterwards is not None and not outer:
             afterwards, self.afterwards = self.afterwards, None
             afterwards()
 

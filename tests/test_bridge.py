@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tap_billing.bridge import PULLED, Loop, pull
+from tap_billing.bridge import Loop
 
 
 @contextmanager
@@ -120,67 +120,3 @@ def test_several_readings_go_on_side_by_side():
         readings = [iter(loop.start(counting([], 50), 2)) for _ in range(8)]
         for number in range(50):
             assert [next(each) for each in readings] == [number] * 8
-
-
-@pytest.mark.parametrize("count", [0, 1, PULLED, 3 * PULLED + 1])
-def test_pulled_items_arrive_in_order_and_all(count):
-    def push(emit):
-        for number in range(count):
-            assert emit(number)
-
-    assert list(pull(push)) == list(range(count))
-
-
-def test_error_of_the_pusher_comes_after_its_items():
-    def push(emit):
-        emit(1)
-        raise ValueError("broken")
-
-    reading = pull(push)
-    assert next(reading) == 1
-    with pytest.raises(ValueError, match="broken"):
-        next(reading)
-
-
-def test_pusher_is_bounded_and_told_to_stop():
-    emitted: list[int] = []
-    stopped = threading.Event()
-
-    def push(emit):
-        number = 0
-        while emit(number):
-            emitted.append(number)
-            number += 1
-        stopped.set()
-
-    reading = pull(push)
-    assert next(reading) == 0
-    reading.close()
-    assert stopped.is_set()
-    assert len(emitted) <= 2 * PULLED + 2
-
-
-def test_pusher_that_breaks_while_nobody_listens_is_ended():
-    def push(emit):
-        while emit(1):
-            pass
-        raise ValueError("too late")
-
-    reading = pull(push)
-    next(reading)
-    reading.close()
-    assert "parse" not in [thread.name for thread in threading.enumerate()]
-
-
-def test_error_of_the_consumer_ends_the_pusher():
-    def push(emit):
-        while emit(1):
-            pass
-
-    def consume():
-        for _ in pull(push):
-            raise KeyError("consumer")
-
-    with pytest.raises(KeyError, match="consumer"):
-        consume()
-    assert "parse" not in [thread.name for thread in threading.enumerate()]

@@ -134,6 +134,7 @@ def test_body_in_the_plain_form_is_told_alike(told, gap, size, most):
     assert found == expected(body.encode(), CUSTOMERS)
 
 
+@example(customers("<customer/><customer/>"), ("customers", "customer", "note"))
 @given(body=bodies(), path=st.sampled_from([("customers",), ("customers", "customer", "note")]))
 def test_every_depth_is_told_alike(body, path):
     if is_well_formed(body):

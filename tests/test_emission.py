@@ -43,6 +43,7 @@ MAPPED = {
     "alias": {"stream_maps": {STREAM: {"__alias__": "payments"}}},
     "filter": {"stream_maps": {STREAM: {"__filter__": "transaction_id > 3"}}},
     "duplicate": {"stream_maps": {STREAM: {}, "copies": {"__source__": STREAM}}},
+    "another beside": {"stream_maps": {"copies": {"__source__": STREAM, "memo": None}}},
     "only some": {"stream_maps": {STREAM: {"transaction_id": "transaction_id", "__else__": None}}},
     "none": {"stream_maps": {STREAM: None}},
     "none but others": {"stream_maps": {"customers": {}, "__else__": None}},

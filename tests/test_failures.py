@@ -10,7 +10,6 @@ from collections import Counter
 import pytest
 from aiohttp import web
 
-from tap_billing.bridge import PULLED
 from tap_billing.errors import Garbled
 from tap_billing.session import Session
 from tap_billing.settings import settings
@@ -28,7 +27,7 @@ from tests.support import (
 
 ROW = {"customer_id": 7, "mod_datetime": "2026-01-05T10:00:00-06:00"}
 CUSTOM = {"name": "x", "path": "_report", "primary_keys": ["row_id"]}
-MANY = "".join(f"<customer id='{number}'/>" for number in range(3 * PULLED))
+MANY = "".join(f"<customer id='{number}'/>" for number in range(100))
 
 
 @pytest.fixture(autouse=True)
@@ -149,8 +148,9 @@ def test_resource_that_failed_is_not_asked_again(failing):
     with serving(handler) as url:
         done = run(account(url))
     assert done.error is not None
-    # Once for the highest number, so that the rows up to it can be counted, and once for the rows.
-    assert seen[failing] == 2
+    # For how many there are and for the highest, so that the rows up to it can be counted, and for
+    # the rows.
+    assert seen[failing] == 3
     asked = {path: times for path, times in seen.items() if path.startswith(f"/{failing}?")}
     assert set(asked.values()) == {1}
     # The others are counted before and after, and not asked anything else twice.

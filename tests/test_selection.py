@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from urllib.parse import unquote
 
 import pytest
@@ -94,7 +95,9 @@ def test_only_the_selected_streams_resource_is_asked(companies, provider, stream
 
 def test_resource_is_asked_once_however_many_of_its_streams_are_selected(companies):
     _, requests = asked(companies["cheddar"], dict.fromkeys(ENDPOINTS["cheddar"]))
-    assert len(requests) == 3
+    assert max(Counter(requests).values()) == 1
+    _, alone = asked(companies["cheddar"], {"customers": None})
+    assert sorted(each for each in requests if "/customers/" in each) == sorted(alone)
 
 
 @pytest.mark.parametrize("stream", EXPANDED)
@@ -143,7 +146,10 @@ def test_parent_and_children_of_a_response_share_their_time(companies, provider)
     assert children
     for message in children:
         assert message["time_extracted"] == told[message["record"][key]]
-    assert len(set(told.values())) == (1 if provider == "cheddar" else -(-len(told) // 40))
+    years = {row.get("createdDatetime", "")[:4] for row in done.records(parent)}
+    # Customers are read by the year of their creation.
+    answers = len(years) if provider == "cheddar" else -(-len(told) // 40)
+    assert len(set(told.values())) == answers
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -189,9 +195,10 @@ def test_cheddars_filters_are_pushed_to_the_server(companies):
     sandbox = companies["cheddar"]
     wanted = {"subscriptionStatus": "activeOnly", "planCode": ["PRO", "A&B c/d"]}
     _, requests = asked(sandbox, {"customers": None}, filters={"customers": wanted})
-    query = requests[0].split("?")[1]
     wanted = "subscriptionStatus=activeOnly&planCode[]=PRO&planCode[]=A&B c/d"
-    assert query == f"{wanted}&orderBy=createdDatetime&orderByDirection=asc"
+    for each in requests:
+        query = re.sub(r"&created(After|Before)Date=[-\d]+", "", each.split("?")[1])
+        assert query == f"{wanted}&orderBy=createdDatetime&orderByDirection=asc"
     assert "A%26B%20c%2Fd" in paths(sandbox)[0]
 
 

@@ -81,6 +81,8 @@ def test_records_of_known_signatures_are_cast_as_value_by_value(raws, partial, l
     "series",
     [
         [1, 2**63],
+        ["7", " 7 ", "007", "1_0", "9" * 18, "9" * 19, "\u0663", "-1", "", "1.5", "x"],
+        ["true", "1", "No", " yes", "2", "inf", "nan", "1e400", "1e3"],
         [1.5, math.inf],
         [0.5, 10**400],
         [2**62, 2**63 - 1, -(2**63), -(2**63) - 1],

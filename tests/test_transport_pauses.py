@@ -18,7 +18,7 @@ from tap_billing.headers import http_date, retry_after
 from tap_billing.retries import TRIES
 from tap_billing.transport import Limits
 from tests.answers import KINDS, answer, failing, page
-from tests.support import REQUESTS, fetch, ids, served, transport, without_authorities
+from tests.support import REQUESTS, fetch, good, ids, served, transport, without_authorities
 
 PAST = "Sat, 31 Jan 2026 23:59:00 GMT"
 
@@ -276,3 +276,42 @@ def test_waits_grow_and_stay_bounded(kind, wish, status, monkeypatch, caplog):
     with pytest.raises(Retry, match=f"HTTP {status}"):
         fetch(handler, kind, Limits(5, 4, first_wait=0.001))
     assert waits(caplog) == [0.001, 0.002, *[0.004] * (TRIES - 3)]
+
+
+@pytest.mark.parametrize(
+    ("slow", "slows_down"), [("head", True), ("body", False)], ids=["head", "body"]
+)
+def test_server_is_under_strain_if_its_headers_are_late_not_if_the_line_is_slow(
+    monkeypatch, slow, slows_down
+):
+    """The clock is put forward while the second answer is on its way."""
+    seen = Counter()
+    passed = [0.0]
+
+    async def go():
+        loop = asyncio.get_running_loop()
+        clock = loop.time
+        monkeypatch.setattr(loop, "time", lambda: clock() + passed[0])
+
+        async def handler(request):
+            seen["requests"] += 1
+            late = 10.0 if seen["requests"] == 2 else 0.0
+            if slow == "head":
+                passed[0] += late
+            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            await response.prepare(request)
+            await response.write(b" ")
+            for _ in range(100):  # the headers arrive
+                await asyncio.sleep(0)
+            if slow == "body":
+                passed[0] += late
+            await response.write(good("chargeover"))
+            return response
+
+        async with served(handler) as url, transport(url, limits=Limits(60, 1)) as client:
+            for _ in range(2):
+                await client.get(REQUESTS["chargeover"])
+            return client.traffic.pacing.interval
+
+    assert (asyncio.run(go()) > 0) is slows_down
+    assert seen["requests"] == 2

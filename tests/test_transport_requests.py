@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import ssl
-import subprocess
 
 import pytest
 from aiohttp import web
 
 from tap_billing import pacing
-from tap_billing.errors import BillingError, LocalError, Refused, Unreachable, advised
+from tap_billing.errors import BillingError, Refused, Unreachable, advised
 from tests.answers import KINDS, LOGIN, answer
 from tests.support import REQUESTS, fetch, ids, served, transport, without_authorities
 
@@ -78,22 +75,6 @@ def test_base_path_is_kept(base):
 
     asyncio.run(go())
     assert seen == [base.rstrip("/") + "/customer"]
-
-
-def test_connections_are_used_again():
-    peers = set()
-
-    async def handler(request):
-        peers.add(request.transport.get_extra_info("peername"))
-        return answer("chargeover")
-
-    async def go():
-        async with served(handler) as url, transport(url) as client:
-            for _ in range(5):
-                await client.get(REQUESTS["chargeover"])
-
-    asyncio.run(go())
-    assert len(peers) == 1
 
 
 def redirected(status):
@@ -198,75 +179,3 @@ def test_proxy_that_is_not_there_is_named_without_its_password(monkeypatch):
     with pytest.raises(Unreachable, match=f"127.0.0.1:{port}") as stopped:
         asyncio.run(go())
     assert "secret-of-the-proxy" not in advised(stopped.value)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """Make a certificate for 127.0.0.1 that no authority has signed; return it and its key."""
-    where = tmp_path_factory.mktemp("tls")
-    files = where / "certificate.pem", where / "key.pem"
-    command = (
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=127.0.0.1"
-        f" -addext subjectAltName=IP:127.0.0.1 -out {files[0]} -keyout {files[1]}"
-    )
-    subprocess.run(command.split(), check=True, capture_output=True)
-    return files
-
-
-def fetch_over_tls(certificate):
-    """Return the identifiers that an HTTPS server tells, and how often it was asked."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    asked = []
-
-    async def handler(request):
-        asked.append(request.path)
-        return answer("chargeover")
-
-    async def go():
-        async with served(handler, ssl_context=context) as url, transport(url) as client:
-            return ids(await client.get(REQUESTS["chargeover"]))
-
-    return asyncio.run(go()), len(asked)
-
-
-@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
-def test_authority_of_the_environment_is_trusted(certificate, monkeypatch, name):
-    monkeypatch.setenv(name, str(certificate[0]))
-    assert fetch_over_tls(certificate) == (["1"], 1)
-
-
-def test_certificate_of_nobody_known_is_refused_at_once(certificate):
-    with pytest.raises(Refused, match=r"TLS failed .*check SSL_CERT_FILE") as stopped:
-        fetch_over_tls(certificate)
-    assert len(advised(stopped.value).splitlines()) == 1
-
-
-def test_authority_that_cannot_be_read_is_named(monkeypatch):
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
-
-    async def handler(_):
-        return answer("chargeover")
-
-    with pytest.raises(LocalError, match=r"REQUESTS_CA_BUNDLE names /no/such/bundle\.pem"):
-        fetch(handler)
-
-
-def test_plain_http_on_the_other_side_is_an_error_of_ours():
-    async def handler(_):
-        return answer("chargeover")
-
-    async def go():
-        url = "https://" + (await stack.enter_async_context(served(handler))).partition("//")[2]
-        client = await stack.enter_async_context(transport(url))
-        await client.get(REQUESTS["chargeover"])
-
-    stack = contextlib.AsyncExitStack()
-
-    async def whole():
-        async with stack:
-            await go()
-
-    with pytest.raises((Refused, Unreachable)) as stopped:
-        asyncio.run(whole())
-    assert len(advised(stopped.value).splitlines()) == 1

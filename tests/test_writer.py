@@ -69,6 +69,48 @@ def test_many_records_do_not_pile_up(monkeypatch):
     assert len(out.taken) > 200 * 1000 - 2 * BUFFERED
 
 
+LINE = b'{"type":"RECORD","stream":"x","record":{"id":2}}\n'
+
+
+def test_lines_keep_their_place_among_messages(monkeypatch):
+    out, writer = written(monkeypatch, StateMessage(value={}), record(1))
+    writer.write_lines(LINE * 2)
+    assert not writer.ended_with_state
+    writer.write_message(record(3))
+    assert len(out.lines) == 1
+    writer.write_message(StateMessage(value={}))
+    found = [each.get("record", {}).get("id") for each in out.lines]
+    assert found == [None, 1, 2, 2, 1, None]
+
+
+def test_what_waits_is_written_on_request_and_once(monkeypatch):
+    out, writer = written(monkeypatch, record(1))
+    for _ in range(2):
+        writer.flush()
+        assert len(out.lines) == 1
+    writer.write_lines(LINE)
+    writer.write_lines(b"")
+    assert len(out.lines) == 1
+    writer.flush()
+    assert len(out.lines) == 2
+
+
+def test_nothing_to_write_leaves_the_last_state_last(monkeypatch):
+    out, writer = written(monkeypatch, StateMessage(value={}))
+    monkeypatch.setattr(sys, "stdout", Out(fails=1))
+    writer.write_lines(b"")
+    writer.flush()
+    assert writer.ended_with_state
+    assert len(out.lines) == 1
+
+
+def test_lines_do_not_pile_up(monkeypatch):
+    out, writer = written(monkeypatch)
+    for _ in range(5):
+        writer.write_lines(LINE * (BUFFERED // len(LINE) // 2))
+    assert len(out.taken) > BUFFERED
+
+
 @pytest.mark.parametrize("most", [1, 7, 4096])
 def test_short_writes_lose_nothing(monkeypatch, most):
     messages = [*(record(number) for number in range(50)), StateMessage(value={})]
@@ -188,3 +230,10 @@ def test_integer_of_any_length_is_read_exactly(number):
 def test_what_is_no_json_is_a_value_error(text):
     with pytest.raises(ValueError, match=r".+"):
         decode(text)
+
+
+@pytest.mark.parametrize("shift", range(8))
+@pytest.mark.parametrize("digits", range(17, 24))
+def test_number_of_any_length_is_read_exactly_wherever_it_stands(digits, shift):
+    value = {"x" * shift: 1 - 10**digits}
+    assert decode(json.dumps(value).encode()) == value

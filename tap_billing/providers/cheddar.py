@@ -101,7 +101,7 @@ class Cheddar:
                 next_day = date.fromisoformat(scope.after) + timedelta(days=1)
                 start = max(start, next_day) if start else next_day
             ordered = "orderBy" not in filters
-            window = Window(start, end, end, ordered, whole=True, trial=self.parted)
+            window = Window(start, end, end, ordered, whole=True, trial=self.parted and scope.large)
             found.append(replace(all_of_it, position=window))
         return found
 

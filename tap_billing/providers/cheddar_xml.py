@@ -116,7 +116,7 @@ def _parse(body: BinaryIO, path: tuple[str, ...]) -> Iterator[Document]:
     if not found:
         if not others:
             body.seek(start)
-            others = ["text"] if _words(xmltodict.parse(body)) else []
+            others = ["text"] if _words(xmltodict.parse(body)).strip() else []
         if others:
             raise Garbled(f"no <{path[-1]}> in the answer, but {', '.join(sorted(set(others)))}")
     for other in others:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_billing import clock, plans, streams
 from tap_billing.horizon import Horizon
+from tap_billing.instants import moment
 from tap_billing.plans import OLDEST
 from tap_billing.providers.chargeover import ChargeOver
 from tap_billing.providers.cheddar import Cheddar
