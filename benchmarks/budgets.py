@@ -13,6 +13,7 @@ from benchmarks.spec import (
     BY_HAND,
     BY_HAND_FILE,
     DLT,
+    DLT_PAGES,
     FLOOR,
     MSGSPEC,
     ORDINARY,
@@ -137,7 +138,7 @@ def _speed(sizes: Sizes) -> tuple[Budget, ...]:
                 Figure(case, f"{TAP}, {count}", "wall"),
                 least=1.0,
             )
-            for name in (DLT, AIRBYTE)
+            for name in (DLT, DLT_PAGES, AIRBYTE)
             for count in sizes.concurrencies[1:]
         ]
     return tuple(made)

@@ -11,6 +11,7 @@ from benchmarks.spec import (
     BY_HAND,
     BY_HAND_FILE,
     DLT,
+    DLT_PAGES,
     DLT_WHOLE,
     FLOOR,
     LINES,
@@ -111,7 +112,7 @@ def _invoices(sizes: Sizes, latency: int) -> Case:
     if sizes.foreign:
         rivals = [replace(ordinary, name=MSGSPEC, program=MSGSPEC)] + [
             Participant(f"{name}, {count}", name, server, count, rows=sizes.rows)
-            for name in (DLT, AIRBYTE)
+            for name in (DLT, DLT_PAGES, AIRBYTE)
             for count in (sizes.concurrencies[1:] if latency == sizes.wait else (8,))
         ]
         if latency == sizes.wait:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 LINES = 3  # line items of each invoice that the server tells
 TAP, ORDINARY, MSGSPEC = "tap-billing", "SDK tap", "SDK tap, MsgSpecWriter"
-DLT, DLT_WHOLE = "dlt", "dlt, one resource"
+DLT, DLT_PAGES, DLT_WHOLE = "dlt", "dlt, pages", "dlt, one resource"
 AIRBYTE_WHOLE, AIRBYTE = "Airbyte CDK", "Airbyte CDK, id ranges"
 FLOOR, ALONE = "floor", "without look-ahead"
 BY_HAND, BY_HAND_FILE = "iterparse by hand", "iterparse by hand, from a file"

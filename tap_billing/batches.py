@@ -73,17 +73,11 @@ def checked(config: Mapping[str, Any]) -> BatchConfig | None:
     for wrong in Draft7Validator(CONFIG).iter_errors(told):
         where = "batch_config" + wrong.json_path.removeprefix("$")
         raise SettingsError(f"{where}: not allowed so; allowed: an object such as {EXAMPLE}")
-    if told["encoding"]["format"] == "parquet":
-        if find_spec("pyarrow") is None:
-            raise SettingsError(
-                "batch_config.encoding.format: parquet needs pyarrow; allowed: parquet after"
-                " `pip install 'tap-billing[parquet]'`, or jsonl"
-            )
-        if not config.get("flattening_enabled") or not config.get("flattening_max_depth"):
-            raise SettingsError(
-                "batch_config.encoding.format: parquet has no columns for nested values; allowed:"
-                " parquet with flattening_enabled and flattening_max_depth, or jsonl"
-            )
+    if told["encoding"]["format"] == "parquet" and find_spec("pyarrow") is None:
+        raise SettingsError(
+            "batch_config.encoding.format: parquet needs pyarrow; allowed: parquet after"
+            " `pip install 'tap-billing[parquet]'`, or jsonl"
+        )
     return BatchConfig.from_dict(told)
 
 
@@ -112,6 +106,11 @@ class Batches:
     _open: dict[str, Batch] = field(default_factory=dict)
     _number: int = 0
     _run: str = field(default_factory=lambda: str(uuid4()))
+
+    @property
+    def textual(self) -> bool:
+        """Whether the files hold objects and arrays as JSON text."""
+        return bool(self.config.encoding.format == "parquet")
 
     def prepare(self) -> None:
         """Make the folder. Raises SettingsError, which says nothing of a URL's credentials."""

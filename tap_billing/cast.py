@@ -165,7 +165,7 @@ def _converter(declared: Mapping[str, Any], zone: str, hidden: frozenset[str]) -
     if kind == "array":
         return _array(declared, zone, hidden)
     if declared.get(JSON):
-        return written
+        return lambda value: written(public(value, hidden))
     return scalar(kind, declared.get("format"), zone)
 
 

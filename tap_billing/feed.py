@@ -168,7 +168,7 @@ class Feed:
         note, every = self._horizon.note, self.reading.since is None
         is_watched = bool(self._wheres or self._watched)
         for document in page.documents:
-            if not page.whole and self.resource.id:
+            if self.resource.id and (not page.whole or page.overlapping):
                 identity = self._identity(document)
                 if identity in self._seen:
                     # Not written twice, but it may stand now, or name others.

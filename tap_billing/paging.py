@@ -84,22 +84,11 @@ def _line(
     asking: Asking, requests: Iterable[Request], extent: Extending | None
 ) -> Line[Asked, Found]:
     async def ask(asked: Asked) -> tuple[Found | None, Iterable[Asked]]:
-        request, failures = asked
+        request, _ = asked
         try:
             found = await asking.transport.fetch(request)
-        except Overload as error:
-            if failures >= MOST_FAILURES:
-                raise
-            logger.warning("%s; asking for less at a time", error)
-            return None, [(each, failures + 1) for each in asking.provider.halve(request)]
-        except (Forbidden, NotFound, Unauthorized):
-            raise
-        except Refused as error:
-            simpler = asking.provider.simplify(request)
-            if simpler is None:
-                raise
-            logger.warning("%s; asking without what may not be known", error)
-            return None, [(simpler, failures)]
+        except BillingError as error:
+            return None, _instead(asking.provider, asked, error)
         if isinstance(found, Answer):
             return found, ()
         behind = await _behind(asking.provider, found, extent)
@@ -107,6 +96,22 @@ def _line(
         return await complete(*whence, request, found), ((each, 0) for each in behind)
 
     return Line(ask, ((each, 0) for each in requests), asking.width)
+
+
+def _instead(provider: Provider, asked: Asked, error: BillingError) -> Iterable[Asked]:
+    """Return what is asked in the place of what failed; raises its error if nothing is."""
+    request, failures = asked
+    if isinstance(error, Overload) and failures < MOST_FAILURES:
+        logger.warning("%s; asking for less at a time", error)
+        return [(each, failures + 1) for each in provider.halve(request)]
+    final = (Unauthorized,) if request.trial else (Forbidden, NotFound, Unauthorized, Overload)
+    if isinstance(error, final) or not (request.trial or isinstance(error, Refused)):
+        raise error
+    simpler = provider.simplify(request)
+    if simpler is None:
+        raise error
+    logger.warning("%s; asking without what may not be known", error)
+    return [(simpler, failures)]
 
 
 async def _behind(provider: Provider, page: Page, extent: Extending | None) -> Iterable[Request]:

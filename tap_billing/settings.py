@@ -21,7 +21,7 @@ SITE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting; `default` is told to the user where it depends on the provider."""
+    """One setting; a default that depends on other settings is told by its description."""
 
     name: str
     schema: Mapping[str, Any]
@@ -226,9 +226,9 @@ SETTINGS: tuple[Setting, ...] = (
         "emit_activate_version_messages",
         {"type": "boolean"},
         "After a complete read tell the target, with ACTIVATE_VERSION, that rows which did not come"
-        " are gone.",
+        " are gone; by default true, but false with batch_config, whose files then hold the records"
+        " alone: if it is set to true, their rows have _sdc_extracted_at and _sdc_table_version.",
         "true, false",
-        default=True,
     ),
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
@@ -293,7 +293,7 @@ def settings(config: Mapping[str, Any]) -> Settings:
 
     defaults = DEFAULTS[config["provider"]]
     zone = get("timezone") or defaults.timezone
-    site = get("site")
+    site, versions = get("site"), get("emit_activate_version_messages")
     return Settings(
         provider=config["provider"],
         timezone=zone,
@@ -308,7 +308,7 @@ def settings(config: Mapping[str, Any]) -> Settings:
         max_deletions=get("max_deletions"),
         max_records=get("max_records"),
         max_runtime=get("max_runtime"),
-        versions=get("emit_activate_version_messages"),
+        versions=config.get("batch_config") is None if versions is None else versions,
         decimals=get("decimals"),
         product_code=get("product_code") or "",
         api_url=get("api_url") or (site_url(site) if site else defaults.api_url),

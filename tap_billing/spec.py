@@ -110,12 +110,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET: a path below the API's URL, decoded parameters, and the position in its paging."""
+    """One GET: a path below the API's URL, decoded parameters, and the position in its paging.
+
+    A `trial` may fail: then the request is asked that is simpler.
+    """
 
     resource: Resource
     path: str
     params: tuple[tuple[str, str], ...] = ()
     position: Any = None
+    trial: bool = False
 
     def __str__(self) -> str:
         """Return the path, for messages: parameters may hold personal data."""
@@ -177,7 +181,8 @@ class Page:
 
     A page of a `whole` read whose documents are known to come in order says which position is
     `reached` with one of them: a later read can go on after it. `place` tells where a document
-    itself stands: those beyond the position come again (without it: none). Behind a `full` page
+    itself stands: those beyond the position come again (without it: none). What comes with an
+    `overlapping` page may have come with another one of the same read. Behind a `full` page
     much may follow, which can be read in parts. The last page of a counted read tells its `census`.
     `body` is the file that documents are read from, to be closed by whoever ends with them.
     """
@@ -191,6 +196,7 @@ class Page:
     reached: Callable[[Document], Any] | None = None
     place: Callable[[Document], Any] | None = None
     full: bool = False
+    overlapping: bool = False
     census: Census | None = None
 
     def close(self) -> None:

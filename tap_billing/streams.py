@@ -18,7 +18,7 @@ from tap_billing.cast import EXTRA, caster, moment, render
 from tap_billing.codec import encode
 from tap_billing.emission import plain
 from tap_billing.errors import BillingError, NoReader, SettingsError
-from tap_billing.files import stamped
+from tap_billing.files import STAMPS, stamped, textual
 from tap_billing.memory import Memory, remember
 from tap_billing.rows import rows
 from tap_billing.writer import OrjsonWriter
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from singer_sdk.helpers.types import Context
-    from singer_sdk.singerlib import MetadataMapping, RecordMessage
+    from singer_sdk.singerlib import MetadataMapping, RecordMessage, SchemaMessage
 
     from tap_billing.batches import Batches
     from tap_billing.emission import Emission
@@ -224,9 +224,22 @@ class BillingStream(Stream):
             for message in (each for row in rows for each in self._generate_record_messages(row)):
                 told.setdefault(message.stream, []).append(encode(message.record)[:-1])
         columns = {e.stream_alias: e.transformed_schema["properties"] for e in self.stream_maps}
+        if not self.tap.settings.versions:
+            for name, bodies in told.items():
+                batches.write(name, columns[name], bodies, None)
+            return
         for name, bodies in told.items():
             marked = stamped(bodies, self._received or clock.now(), self.version)
-            batches.write(name, columns[name], marked, self.version)
+            batches.write(name, {**columns[name], **STAMPS}, marked, self.version)
+
+    @override
+    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
+        # A connection test writes RECORD messages in any case.
+        files = self.tap.batches if self.ABORT_AT_RECORD_COUNT is None else None
+        for message in super()._generate_schema_messages():
+            if files is not None and files.textual:
+                message.schema = textual(message.schema)
+            yield message
 
     @override
     def get_batch_config(self, config: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ REQUIREMENTS = {
     "target-csv": ("meltanolabs-target-csv==0.5.0",),
     "target-duckdb": ("--only-binary=duckdb", *TARGET_DUCKDB),
     "target-jsonl": ("target-jsonl==0.1.4",),
-    "target-postgres": ("meltanolabs-target-postgres==0.8.1",),
+    "target-postgres": ("meltanolabs-target-postgres==0.8.1", "pyarrow==26.0.1"),
 }
 ENVIRONMENTS = {
     name: Environment(WHERE / name, requirements) for name, requirements in REQUIREMENTS.items()

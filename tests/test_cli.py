@@ -54,12 +54,12 @@ def test_information_needs_no_settings(arguments, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_about_names_every_setting_and_no_batch(tmp_path):
+def test_about_names_every_setting_and_batches(tmp_path):
     about = json.loads(tap("--about", "--format=json", cwd=tmp_path).stdout)
-    assert {"provider", "password", "filters", "custom_streams"} <= set(
+    assert {"provider", "password", "filters", "custom_streams", "batch_config"} <= set(
         about["settings"]["properties"]
     )
-    assert "batch" not in about["capabilities"]
+    assert "batch" in about["capabilities"]
 
 
 @pytest.mark.parametrize("config", [None, {"provider": "chargeover"}, {"provider": "cheddar"}])

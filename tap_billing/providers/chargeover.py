@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Pages that a part is expected to have left when it has more rows than one.
+MOST_PARTS = 8
 # The escape of a NUL character, unless its backslash is escaped itself.
 NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -206,8 +208,10 @@ class ChargeOver:
             return parted(request, extent.highest, extent.rows - position.size)
         if position.upto is None:
             return (request,)
-        # More rows than the part was meant to have: as close together as those that came.
-        rows = position.size * (position.upto - position.last) // max(1, position.span)
+        # More rows than the part was meant to have. Those that came say little of what is far away:
+        # a few parts, which are divided again if need be.
+        alike = position.size * (position.upto - position.last) // max(1, position.span)
+        rows = min(alike, MOST_PARTS * position.size)
         return parted(request, position.upto, rows)
 
     def halve(self, request: Request) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature

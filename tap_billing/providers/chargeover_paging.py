@@ -127,7 +127,9 @@ def by_offset(
         return [], _step(request, max(0, position.offset - max(1, size // 2)), size)
     fresh = rows[start or 0 :]
     if fresh:
-        if position.last is None and len(rows) < min(limit, SMALLEST_PAGE):
+        is_first_and_last = position.last is None and len(rows) < min(limit, SMALLEST_PAGE)
+        # As above: a server that has filled other pages.
+        if is_first_and_last or len(rows) < limit <= size:
             return fresh, None
         ahead = replace(
             position,

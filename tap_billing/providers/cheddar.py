@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from tap_billing import clock
 from tap_billing.cast import moment
 from tap_billing.errors import ERRORS_FROM, Garbled, for_status
-from tap_billing.providers.cheddar_order import BY_CREATION, ordered
+from tap_billing.providers.cheddar_order import BY_CREATION, ordered, tells_later
 from tap_billing.providers.cheddar_resources import CREATED, LOOKUPS, SHAPES
 from tap_billing.providers.cheddar_xml import error, parse, verify
 from tap_billing.spec import Document, Extent, Page, Reply, Request, Resource, Scope
@@ -32,7 +32,9 @@ PRODUCT = {"productcode", "productid"}
 CREATED_BETWEEN = ("createdAfterDate", "createdBeforeDate")
 # CheddarGetter began in 2009: nothing was created before, so a window from here is the first.
 EPOCH = date(2009, 1, 1)
-SEARCHED = 65536
+BEFORE = EPOCH - timedelta(days=1)
+# A customer who was created so late, in any zone, is no answer to a request for days until then.
+LATER = b"2009-01-03"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class Window:
     """The days on which a request's customers were created, both included; None is open.
 
     What was asked for `until` a later day than the `last` is asked for next. An `ordered` request
-    wants customers by creation, a `whole` read all of them. A `trial` asks for days before the
-    first that there can be, to see whether the server minds them; if so, what follows it can be
-    divided, and is `undivided` yet.
+    wants customers by creation, a `whole` read all of them. What is `undivided` yet can be divided
+    by years, because the server has shown that it minds days; a `part` of it shares its last day
+    with the first of the next one.
     """
 
     first: date | None = None
@@ -50,8 +52,8 @@ class Window:
     until: date | None = None
     ordered: bool = False
     whole: bool = False
-    trial: bool = False
     undivided: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,9 @@ class Cheddar:
                 next_day = date.fromisoformat(scope.after) + timedelta(days=1)
                 start = max(start, next_day) if start else next_day
             ordered = "orderBy" not in filters
-            window = Window(start, end, end, ordered, whole=True, trial=self.parted and scope.large)
-            found.append(replace(all_of_it, position=window))
+            window = Window(start, end, end, ordered, whole=True)
+            trial = self.parted and scope.large
+            found.append(replace(all_of_it, position=window, trial=trial))
         return found
 
     def among(self, resource: Resource, scope: Scope, ids: Iterable[Any]) -> Sequence[Request]:  # noqa: ARG002 - the protocol's signature
@@ -125,9 +128,7 @@ class Cheddar:
         params = dict.fromkeys(request.params)
         window: Window | None = request.position
         if window:
-            days = (
-                (None, EPOCH - timedelta(days=1)) if window.trial else (window.first, window.last)
-            )
+            days = (None, BEFORE) if request.trial else (window.first, window.last)
             for key, day in zip(CREATED_BETWEEN, days, strict=True):
                 if day:
                     params[(key, day.isoformat())] = None
@@ -177,10 +178,12 @@ class Cheddar:
         if window and window.last and window.last != window.until:
             first = window.last + timedelta(days=1)
             following = replace(request, position=replace(window, first=first, last=window.until))
-        if window and window.trial:
-            window = replace(window, trial=False)
-            if not (documents and _holds(body, _path(request.resource)[-1])):
-                following = replace(request, position=replace(window, undivided=True))
+        if request.trial and window:
+            later = tells_later(body, LATER) if documents else None
+            if not later:
+                # The server minds days, unless somebody is there for another reason.
+                documents, window = (), replace(window, undivided=later is None)
+                following = replace(request, position=window, trial=False)
         in_order = bool(window and window.ordered) and ordered(body)
         reached = _settled if in_order else _former(window)
         return Page(
@@ -191,6 +194,7 @@ class Cheddar:
             body,
             whole=bool(window and window.whole),
             full=following is not None and following.position.undivided,
+            overlapping=bool(window and window.part),
             reached=reached,
             place=_created if reached else None,
         )
@@ -213,10 +217,7 @@ class Cheddar:
 
     def simplify(self, request: Request) -> Request | None:
         """Return the request for the whole document in the place of a trial."""
-        window: Window | None = request.position
-        if window is None or not window.trial:
-            return None
-        return replace(request, position=replace(window, trial=False))
+        return replace(request, trial=False) if request.trial else None
 
     def late(self, request: Request) -> bool:  # noqa: ARG002 - as above
         """Return whether decoding can wait: no, a body is verified as soon as it is there."""
@@ -238,33 +239,22 @@ class Cheddar:
         last = window.last or clock.now().date() + timedelta(days=1)
         if last <= first:
             return ()
-        half = replace(window, last=first + (last - first) // 2, trial=False, undivided=False)
-        return [replace(request, position=half)]
+        half = replace(window, last=first + (last - first) // 2, undivided=False)
+        return [replace(request, position=half, trial=False)]
 
 
 def _years(window: Window) -> Iterator[Window]:
-    """Yield the parts of a window, a year each."""
-    window = replace(window, undivided=False)
+    """Yield the parts of a window, a year each and the first day of the next one.
+
+    Days are inclusive (docs.getcheddar.com); where one end were not, the other part has that day.
+    """
+    window = replace(window, undivided=False, part=True)
     first, last = window.first or EPOCH, window.last or clock.now().date()
-    ends = [date(year, 12, 31) for year in range(first.year, last.year)]
-    for end in ends:
+    for year in range(first.year, last.year):
+        end = date(year + 1, 1, 1)
         yield replace(window, last=end, until=end)
-        window = replace(window, first=end + timedelta(days=1))
+        window = replace(window, first=end)
     yield window
-
-
-def _holds(body: BinaryIO, name: str) -> bool:
-    """Whether an element begins somewhere in a document; leave it as it is."""
-    place, tag = body.tell(), re.compile(rb"<%s[\s/>]" % re.escape(name.encode()))
-    rest = b""
-    try:
-        while chunk := body.read(SEARCHED):
-            if tag.search(rest + chunk):
-                return True
-            rest = chunk[-len(name) - 2 :]
-    finally:
-        body.seek(place)
-    return False
 
 
 def _former(window: Window | None) -> Callable[[Document], str] | None:

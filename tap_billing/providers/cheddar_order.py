@@ -37,6 +37,19 @@ def ordered(body: BinaryIO) -> bool:
     return latest != b""
 
 
+def tells_later(body: BinaryIO, time: bytes) -> bool | None:
+    """Whether a customer was created later than a time; None if there is none; leave the body."""
+    place, found = body.tell(), None
+    try:
+        for told in _creations(body):
+            found = told > time
+            if found:
+                break
+    finally:
+        body.seek(place)
+    return found
+
+
 def _creations(body: BinaryIO) -> Iterator[bytes]:
     """Yield each customer's own time of creation as it is written, empty where it is not clear."""
     text = b""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_billing import clock, paging, session, transport
+from tap_billing import clock, paging, transport
 from tap_billing.errors import BillingError, Forbidden, NotFound, Unauthorized
 from tap_billing.feed import Feed
 from tap_billing.plans import Plan
@@ -16,13 +16,12 @@ from tap_billing.providers import chargeover
 from tap_billing.providers.chargeover import ChargeOver
 from tap_billing.providers.cheddar import Cheddar
 from tap_billing.run import Run
+from tap_billing.spec import Page
+from tap_billing.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import pytest
 
-    from tap_billing.spec import Page
     from tests.mutants.plants import Plant
 
 REFUSALS = (Forbidden, NotFound, Unauthorized)
@@ -31,24 +30,20 @@ REFUSALS = (Forbidden, NotFound, Unauthorized)
 def swallowing(*passed: type[BillingError], ends: bool, kinds: Any = BillingError) -> Plant:
     """Swallow errors while paging but for those `passed`; the list `ends` there, or never."""
 
-    async def pages(asking: Any, requests: Any) -> AsyncIterator[Page]:
-        for first in requests:
-            request = first
-            while request:
-                try:
-                    page = await asking.transport.get(request)
-                except passed:
-                    raise
-                except kinds:
-                    if ends:
-                        break
-                    continue
-                request = page.following
-                yield page
+    original = Transport.fetch
+
+    async def fetch(sender: Transport, request: Any) -> Any:
+        while True:
+            try:
+                return await original(sender, request)
+            except passed:
+                raise
+            except kinds:
+                if ends:
+                    return Page((), clock.now(), None, whole=True)
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(paging, "pages", pages)
-        patch.setattr(session, "pages", pages)
+        patch.setattr(Transport, "fetch", fetch)
 
     return plant
 
@@ -214,10 +209,10 @@ def every_pass_anew(patch: pytest.MonkeyPatch) -> None:
 
     original = Feed.start
 
-    def start(self: Feed) -> None:
+    def start(self: Feed, *early: Any) -> None:
         if not self._seen:
             self._seen = Forgetful()
-        original(self)
+        original(self, *early)
 
     patch.setattr(Feed, "start", start)
 
