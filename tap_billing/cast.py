@@ -253,9 +253,9 @@ def _quick_array(
         return careful
     known = {k: _column(each, zone, hidden) for k, each in items.get("properties", {}).items()}
     known |= {key: replace(known[key], dropped=True) for key in _deselected(items)}
-    quick = signatures.caster(_nested(known, hidden), lambda item: careful([item])[0])
+    quick = signatures.lister(_nested(known, hidden), careful)
 
     def convert(value: list[Any]) -> Any:
-        return list(map(quick, value)) if OBJECTS.issuperset(map(type, value)) else careful(value)
+        return quick(value) if OBJECTS.issuperset(map(type, value)) else careful(value)
 
     return convert

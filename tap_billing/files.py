@@ -11,8 +11,10 @@ from tap_billing.errors import NoReader
 from tap_billing.scalars import INTEGERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from tap_billing.scalars import Convert
 
 # zlib's lowest level costs a third of its default and makes files a fifth larger.
 LEVEL = 1
@@ -92,7 +94,9 @@ class Table:
             "boolean": pa.bool_(),
         }
         kinds = {key: _kind(declared) for key, declared in columns.items()}
-        self._columns = [(key, FITTING.get(kind, _text)) for key, kind in kinds.items()]
+        self._columns: list[tuple[str, Convert]] = [
+            (key, FITTING.get(kind, _text)) for key, kind in kinds.items()
+        ]
         self._schema = pa.schema(
             [(key, types.get(kind, pa.string())) for key, kind in kinds.items()]
         )
@@ -177,7 +181,7 @@ def _writable(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # How a column of a type takes its values; text takes all.
-FITTING: Mapping[str, Callable[[Any], Any]] = {
+FITTING: Mapping[str, Convert] = {
     "integer": _integer,
     "number": _number,
     "boolean": _boolean,

@@ -61,12 +61,14 @@ class Horizon:
 
         What is no datetime is no cursor; a document without a cursor may always be new.
         """
-        texts = self._texts = [
-            str(value) for value in map(document.get, self._keys) if value is not None
-        ]
+        texts = self._texts = []
+        for key in self._keys:
+            value = document.get(key)
+            if value is not None:
+                texts.append(value if type(value) is str else str(value))
         for path in self._paths:
             texts += map(str, along(document, path))
-        self.at = ""
+        at = ""
         for text in texts:
             try:
                 # An hour that is told twice: a bookmark may be too early.
@@ -77,9 +79,11 @@ class Horizon:
                 continue
             if len(told) != WHOLE_SECONDS:
                 self.seen = moment(told, "UTC")
-            elif told > self.at:
-                self.at = told
-        self._latest = max(self._latest, self.at)
+            elif told > at:
+                at = told
+        self.at = at
+        if at > self._latest:  # noqa: PLR1730 - a call costs more
+            self._latest = at
         return self.since is None or self.is_since(self.since)
 
     def is_since(self, instant: datetime | None) -> bool:

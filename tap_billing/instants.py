@@ -16,6 +16,8 @@ TAILS = frozenset(f":{minute:02}:{second:02}" for minute in range(60) for second
 LONGEST = 25
 # Hours that are remembered, each with its offset: most of a year.
 HOURS = 8192
+# What an hour's text in UTC goes on with, and the hours known of the same offset.
+Tail = tuple[str, dict[str, str]]
 HOUR = timedelta(minutes=59, seconds=59)
 
 
@@ -32,22 +34,43 @@ def instant(text: str, zone: str) -> str | None:
 @cache
 def reader(zone: str) -> Callable[[str], str | None]:
     """Return `instant` for one zone, which parses an hour once and not every date-time in it."""
-    hours: dict[str, str] = {}
+    learn, tails = _learner(zone)
 
     def read(text: str) -> str | None:
-        tail = text[13:19]
+        try:
+            tail, hours = tails[text[13:]]
+            return hours[text[:13]] + tail
+        except KeyError:
+            return learn(text)
+
+    return read
+
+
+def _learner(zone: str) -> tuple[Callable[[str], str | None], dict[str, Tail]]:
+    """Return `instant` for one zone, and what it has learned to be looked up first."""
+    hours: dict[str, str] = {}
+    tails: dict[str, Tail] = {}
+    starts: dict[str, dict[str, str]] = {}
+
+    def learn(text: str) -> str | None:
+        tail, offset = text[13:19], text[19:]
         if tail in TAILS and len(text) <= LONGEST:
-            key = text[:13] + text[19:]
+            key = text[:13] + offset
             hour = hours.get(key)
             if hour is None:
                 if len(hours) >= HOURS:
-                    hours.clear()
-                hour = hours[key] = _hour(text[:13], text[19:], zone)
+                    for each in (hours, tails, starts):
+                        each.clear()
+                hour = hours[key] = _hour(text[:13], offset, zone)
             if hour:
+                if len(tails) >= HOURS:
+                    tails.clear()
+                same = starts.setdefault(offset, {})
+                same[text[:13]], tails[text[13:]] = hour, (f"{tail}Z", same)
                 return f"{hour}{tail}Z"
         return _instant(text, zone)
 
-    return read
+    return learn, tails
 
 
 def _hour(start: str, offset: str, zone: str) -> str:

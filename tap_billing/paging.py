@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tap_billing import clock
-from tap_billing.errors import BillingError, Forbidden, NotFound, Overload, Refused, Unauthorized
+from tap_billing.errors import (
+    BillingError,
+    Forbidden,
+    Garbled,
+    NotFound,
+    Overload,
+    Refused,
+    Unauthorized,
+)
 from tap_billing.line import Line
 from tap_billing.spec import Answer, Census, Extent, Page
 
@@ -19,8 +27,7 @@ if TYPE_CHECKING:
     from tap_billing.spec import Document, Provider, Request, Resource, Scope
     from tap_billing.transport import Transport
 
-    # A request, and how often in a row it was divided without an answer.
-    Asked = tuple["Request", int]
+    Asked = tuple["Question", int]
     Found = Page | Answer
     Extending = Callable[[], Awaitable[Extent | None]]
 
@@ -33,6 +40,18 @@ MOST_FAILURES = 16
 def alone() -> int:
     """Return the width of a read that sends one request at a time."""
     return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, and how often in a row it was divided without an answer.
+
+    Where much may follow, the `parts` are asked into which it can be divided.
+    """
+
+    request: Request
+    failures: int = 0
+    parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +101,32 @@ async def counted(asking: Asking, resource: Resource, scope: Scope) -> AsyncGene
 
 def _line(
     asking: Asking, requests: Iterable[Request], extent: Extending | None
-) -> Line[Asked, Found]:
-    async def ask(asked: Asked) -> tuple[Found | None, Iterable[Asked]]:
-        request, _ = asked
+) -> Line[Question, Found]:
+    provider = asking.provider
+
+    async def ask(question: Question) -> tuple[Found | None, Iterable[Question]]:
+        request = question.request
+        if question.parts and extent is not None:
+            return None, map(Question, provider.parts(request, await extent()))
         try:
             found = await asking.transport.fetch(request)
         except BillingError as error:
-            return None, _instead(asking.provider, asked, error)
+            return None, _instead(provider, question, error)
         if isinstance(found, Answer):
             return found, ()
-        behind = await _behind(asking.provider, found, extent)
-        whence = asking.transport, asking.provider
-        return await complete(*whence, request, found), ((each, 0) for each in behind)
+        following = found.following
+        behind = () if following is None else (Question(following, parts=found.full),)
+        return await complete(asking.transport, provider, request, found), behind
 
-    return Line(ask, ((each, 0) for each in requests), asking.width)
+    return Line(ask, map(Question, requests), asking.width)
 
 
-def _instead(provider: Provider, asked: Asked, error: BillingError) -> Iterable[Asked]:
+def _instead(provider: Provider, question: Question, error: BillingError) -> Iterable[Question]:
     """Return what is asked in the place of what failed; raises its error if nothing is."""
-    request, failures = asked
+    request, failures = question.request, question.failures
     if isinstance(error, Overload) and failures < MOST_FAILURES:
         logger.warning("%s; asking for less at a time", error)
-        return [(each, failures + 1) for each in provider.halve(request)]
+        return [Question(each, failures + 1) for each in provider.halve(request)]
     final = (Unauthorized,) if request.trial else (Forbidden, NotFound, Unauthorized, Overload)
     if isinstance(error, final) or not (request.trial or isinstance(error, Refused)):
         raise error
@@ -111,18 +134,10 @@ def _instead(provider: Provider, asked: Asked, error: BillingError) -> Iterable[
     if simpler is None:
         raise error
     logger.warning("%s; asking without what may not be known", error)
-    return [(simpler, failures)]
+    return [Question(simpler, failures)]
 
 
-async def _behind(provider: Provider, page: Page, extent: Extending | None) -> Iterable[Request]:
-    if page.following is None:
-        return ()
-    if not page.full or extent is None:
-        return (page.following,)
-    return provider.parts(page.following, await extent())
-
-
-async def _taken(line: Line[Asked, Found]) -> AsyncGenerator[Found, None]:
+async def _taken(line: Line[Question, Found]) -> AsyncGenerator[Found, None]:
     try:
         while (found := await line.take()) is not None:
             yield found
@@ -130,7 +145,7 @@ async def _taken(line: Line[Asked, Found]) -> AsyncGenerator[Found, None]:
         await _close(line)
 
 
-async def _close(line: Line[Asked, Found]) -> None:
+async def _close(line: Line[Question, Found]) -> None:
     for left in await line.close():
         if isinstance(left, Page):
             left.close()
@@ -208,7 +223,10 @@ class _Counts:
         if request is None:
             return None
         row = next(iter((await self._asking.transport.get(request)).documents), None)
-        return int(row[self._resource.id]) if row else 0
+        try:
+            return int(row[self._resource.id]) if row else 0
+        except (KeyError, TypeError, ValueError):
+            raise Garbled(f"{request}: a row without {self._resource.id}") from None
 
     async def _rows(self) -> int:
         request = self._asking.provider.count(self._resource, self._scope, None)

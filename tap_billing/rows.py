@@ -35,9 +35,9 @@ def rows(
     def whole(document: Document) -> list[Record]:
         (raw,) = records(document)
         record = cast(raw, keyless(raw))
-        identity = tuple(map(record.get, keys))
-        if None in identity or "" in identity:
-            raise Garbled(f"{resource.path}: a row without its key")
+        for key in keys:
+            if record.get(key) in EMPTY:
+                raise Garbled(f"{resource.path}: a row without its key")
         return [record]
 
     def parts(document: Document) -> list[Record]:

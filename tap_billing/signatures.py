@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tap_billing.scalars import Convert
 
     Object = dict[str, Any]
+    # The keys of an object, and the types of their values.
+    Signature = tuple[object, ...]
 
 # Rows differ in what is null and in whole amounts; when there are too many kinds, they are learned
 # anew.
@@ -58,18 +60,12 @@ def caster(
     Wherever a value is not as its type promises, `careful` is asked. `keep` is given the new object
     and what was moved out of it.
     """
-    plans: dict[tuple[object, ...], Plan] = {}
-    known = plans.get
+    known, learn = _plans(column)
 
     def cast(raw: Object) -> Object:
         signature = (*raw, *map(type, raw.values()))
-        plan = known(signature)
-        if plan is None:
-            if len(plans) >= PLANS:
-                plans.clear()
-            plan = plans[signature] = _plan(column, raw)
-        numbers, touched, left = plan
-        made = dict(raw)
+        numbers, touched, left = known(signature) or learn(signature, raw)
+        made = {**raw}
         try:
             # Not `>=`: nothing is true of what is no number.
             if numbers is not None and not hypot(*numbers(raw)) < USUAL:
@@ -87,6 +83,53 @@ def caster(
         return made
 
     return cast
+
+
+def lister(
+    column: Callable[[str], Column], careful: Callable[[list[Object]], Any]
+) -> Callable[[list[Object]], Any]:
+    """Return `caster` for lists of objects, of which nothing is moved.
+
+    A call for each of them, and loops over nothing, would cost a fifth more.
+    """
+    known, learn = _plans(column)
+
+    def cast(items: list[Object]) -> Any:
+        made = []
+        try:
+            for raw in items:
+                signature = (*raw, *map(type, raw.values()))
+                numbers, touched, left = known(signature) or learn(signature, raw)
+                if numbers is not None and not hypot(*numbers(raw)) < USUAL:
+                    return careful(items)
+                item = {**raw}
+                if touched:
+                    for key, convert in touched:
+                        item[key] = convert(raw[key])
+                if left is not None:
+                    for key in left[0]:
+                        del item[key]
+                made.append(item)
+        except (ValueError, ArithmeticError):
+            return careful(items)
+        return made
+
+    return cast
+
+
+def _plans(
+    column: Callable[[str], Column],
+) -> tuple[Callable[[Signature], Plan | None], Callable[[Signature, Object], Plan]]:
+    """Return how to look up the plan of a signature, and how to learn it from an object."""
+    plans: dict[Signature, Plan] = {}
+
+    def learn(signature: Signature, raw: Object) -> Plan:
+        if len(plans) >= PLANS:
+            plans.clear()
+        plan = plans[signature] = _plan(column, raw)
+        return plan
+
+    return plans.get, learn
 
 
 def _plan(column: Callable[[str], Column], raw: Object) -> Plan:

@@ -27,6 +27,7 @@ from tap_billing.errors import (
     Refused,
     Retry,
     TimedOut,
+    Unauthorized,
     Unreachable,
 )
 from tap_billing.headers import http_date, retry_after
@@ -107,6 +108,7 @@ class Transport:
         self.traffic = Traffic(self._pacing)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._session: aiohttp.ClientSession | None = None
+        self._unauthorized: Unauthorized | None = None
 
     async def get(self, request: Request) -> Page:
         """Return what the provider reads out of the answer, trying again where that may help.
@@ -128,6 +130,9 @@ class Transport:
             attempt, self._limits.first_wait, self._limits.total, divisible=divisible
         )
         async with self._slots:
+            if self._unauthorized is not None:
+                # Every further try counts as a failed login at the vendor's.
+                raise self._unauthorized
             try:
                 async with asyncio.timeout(self._limits.total) as deadline:
                     return await attempt(request, deadline)
@@ -136,6 +141,9 @@ class Transport:
                     f"{request}: no complete answer within {self._limits.total:.0f} s and several"
                     f" attempts; {ADVICE[Unreachable]}"
                 ) from None
+            except Unauthorized as error:
+                self._unauthorized = error
+                raise
             except Retry as error:
                 if divisible and error.heavy:
                     raise Overload(str(error)) from error

@@ -5,24 +5,24 @@ from __future__ import annotations
 import copy
 import gzip
 import json
-import sys
 from collections import defaultdict
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from pyarrow import parquet
 from upath import UPath
 
 from tap_billing import batches
 from tap_billing.errors import NoReader, SettingsError
 from tap_billing.sandbox import serve
 from tap_billing.tap import TapBilling
+from tests.commands import tap
 from tests.support import NOW, catalog_of, config_of, run, selecting, without_authorities
 from tests.test_emission import AT, DOCUMENTS
 
-PARQUET = pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is an extra")
 STAMPS = {"_sdc_extracted_at", "_sdc_table_version"}
+VERSIONS = {"emit_activate_version_messages": True}
 FLAT = {"flattening_enabled": True, "flattening_max_depth": 3}
 
 
@@ -46,6 +46,9 @@ def rows_of(message):
     """Return what the files of a BATCH message hold."""
     found = []
     for url in message["manifest"]:
+        if message["encoding"]["format"] == "parquet":
+            found += parquet.read_table(path_of(url)).to_pylist()
+            continue
         body = path_of(url).read_bytes()
         if message["encoding"].get("compression") == "gzip":
             body = gzip.decompress(body)
@@ -98,13 +101,62 @@ def test_files_hold_what_messages_would(sandbox, tmp_path, settings, compression
     files, messages = ways
     found = held(files.messages)
     assert (files.error, messages.error, files.of("RECORD")) == (None, None, [])
-    assert {name: bare(rows) for name, rows in found.items()} == {
+    assert found == {
         name: messages.records(name) for name in messages.counts if messages.counts[name]
     }
-    versions = {each["stream"]: each["version"] for each in files.of("ACTIVATE_VERSION")}
-    for name, rows in found.items():
-        assert {row["_sdc_table_version"] for row in rows} == {versions[name]}
+    assert files.of("SCHEMA") == messages.of("SCHEMA")
+    assert messages.of("ACTIVATE_VERSION")
+    assert files.of("ACTIVATE_VERSION") == []
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_rows_tell_their_version_if_versions_are_asked_for(sandbox, tmp_path, kind):
+    files = run(config_of(sandbox, **VERSIONS, **told(tmp_path, kind)))
+    messages = run(config_of(sandbox))
+    versions = {each["stream"]: each["version"] for each in files.of("ACTIVATE_VERSION")}
+    assert versions.keys() == {each["stream"] for each in messages.of("ACTIVATE_VERSION")}
+    for name, rows in held(files.messages).items():
+        assert len(rows) == messages.counts[name]
+        assert {row["_sdc_table_version"] for row in rows} == {versions[name]}
+
+
+def test_files_after_versioned_messages_have_no_version(sandbox, tmp_path):
+    first = run(config_of(sandbox))
+    second = run(config_of(sandbox, **told(tmp_path)), state=first.state)
+    found = held(second.messages)
+    assert first.of("ACTIVATE_VERSION")
+    assert found
+    assert not [row for rows in found.values() for row in rows if STAMPS & row.keys()]
+    assert not [each for each in second.of("BATCH") if each.get("version") is not None]
+    assert second.of("ACTIVATE_VERSION") == []
+
+
+@pytest.mark.parametrize("source", ["file", "environment"])
+@pytest.mark.parametrize("wanted", [None, False, True])
+def test_command_writes_versions_of_rows_in_files_only_if_it_is_told_to(
+    file, tmp_path, source, wanted
+):
+    settings = {"provider": "cheddar", "sandbox": True, "sandbox_now": "2024-06-01"}
+    settings |= told(tmp_path / "files")
+    if source == "file":
+        # As Meltano hands over what is not set.
+        done = tap("--config", file({**settings, "emit_activate_version_messages": wanted}))
+    else:
+        if wanted is not None:
+            settings |= {"emit_activate_version_messages": wanted}
+        variables = {
+            f"TAP_BILLING_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in settings.items()
+        }
+        done = tap("--config=ENV", cwd=tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = [row for rows in held(messages).values() for row in rows]
+    assert rows
+    assert {"ACTIVATE_VERSION" in {each["type"] for each in messages}} == {bool(wanted)}
+    assert {row.keys() >= STAMPS for row in rows} == {bool(wanted)}
+    assert {bool(STAMPS & row.keys()) for row in rows} == {bool(wanted)}
 
 
 def test_files_are_told_of_before_what_relies_on_them(sandbox, tmp_path):
@@ -142,7 +194,7 @@ def written(stream, records):
 
 @pytest.mark.parametrize("version", [None, 5])
 def test_rows_tell_what_messages_say_beside_the_record(tmp_path, capsysbinary, version):
-    stream = stream_of(**told(tmp_path, compression="none"))
+    stream = stream_of(**VERSIONS, **told(tmp_path, compression="none"))
     stream.version = version
     written(stream, DOCUMENTS)
     messages = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
@@ -273,31 +325,3 @@ def test_parquet_without_its_library_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(batches, "find_spec", lambda _: None)
     with pytest.raises(SettingsError, match=r"pip install 'tap-billing\[parquet\]'"):
         batches.checked({**told(tmp_path, "parquet"), **FLAT})
-
-
-@pytest.mark.parametrize("flat", [{}, {**FLAT, "flattening_max_depth": 0}], ids=str)
-def test_parquet_without_flattening_is_told(tmp_path, monkeypatch, flat):
-    monkeypatch.setattr(batches, "find_spec", lambda _: True)
-    with pytest.raises(SettingsError, match="no columns for nested values"):
-        batches.checked({**told(tmp_path, "parquet"), **flat})
-
-
-@PARQUET
-@pytest.mark.parametrize("compression", ["gzip", "none"])
-def test_parquet_holds_what_messages_would(sandbox, tmp_path, compression):
-    from pyarrow import parquet  # noqa: PLC0415
-
-    files = run(config_of(sandbox, **FLAT, **told(tmp_path, "parquet", compression, batch_size=50)))
-    messages = run(config_of(sandbox, **FLAT))
-    found = defaultdict(list)
-    for message in files.of("BATCH"):
-        for url in message["manifest"]:
-            found[message["stream"]] += parquet.read_table(path_of(url)).to_pylist()
-    assert (files.error, messages.error) == (None, None)
-    for schema in messages.of("SCHEMA"):
-        columns = schema["schema"]["properties"]
-        expected = [
-            {key: row.get(key) for key in columns} for row in messages.records(schema["stream"])
-        ]
-        assert bare(found[schema["stream"]]) == expected
-    assert "pyarrow" in sys.modules

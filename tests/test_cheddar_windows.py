@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_billing.custom import resources
@@ -302,3 +303,132 @@ def test_part_of_a_divided_read_is_followed_by_the_rest_with_all_its_parameters(
         **BY_CREATION,
     }
     assert following(rest) is None
+
+
+PARTED = Cheddar("SAMPLE", "UTC", parted=True)
+
+
+def page_of(request, *created):
+    """Return the page of customers who were created on these days."""
+    told = "".join(
+        f'<customer id="{number}" code="c"><createdDatetime>{day.isoformat()}T12:00:00+00:00'
+        "</createdDatetime></customer>"
+        for number, day in enumerate(created)
+    )
+    return PARTED.decode(request, reply(f"<customers>{told}</customers>"))
+
+
+def years(**scope):
+    """Return the requests that a whole read consists of after a trial that brought nobody."""
+    trial = PARTED.plan(CUSTOMERS, Scope(**scope))[-1]
+    assert trial.trial
+    with contextlib.closing(page_of(trial)) as page:
+        assert page.full
+        return list(PARTED.parts(page.following, None))
+
+
+@settings(deadline=None)
+@given(
+    created=st.lists(DAYS, max_size=40),
+    start=st.none() | DAYS,
+    before=st.none() | DAYS,
+    after=st.none() | DAYS,
+)
+def test_years_bring_everybody_and_share_no_day_but_the_first_of_january(
+    created, start, before, after
+):
+    scope = {
+        "start": datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+        "filters": {"createdBeforeDate": before.isoformat()} if before else None,
+        "after": after.isoformat() if after else None,
+    }
+    whole = cheddar().plan(CUSTOMERS, Scope(**scope))[-1]
+    parts = years(**scope)
+    assert {number for part in parts for number in brought(part, created)} == set(
+        brought(whole, created)
+    )
+    windows = [part.position for part in parts]
+    assert (windows[0].first, windows[-1].last) == (whole.position.first, whole.position.last)
+    for one, two in itertools.pairwise(windows):
+        assert one.last == two.first == date(two.first.year, 1, 1)
+        assert one.first is None or one.first < one.last
+    assert all(each.whole and each.ordered for each in windows)
+    assert all(page_of(part).overlapping for part in parts)
+    assert not any(following(part) for part in parts)
+
+
+@settings(deadline=None)
+@given(created=st.lists(DAYS, max_size=40), most=st.integers(0, 5))
+def test_year_that_is_too_large_is_divided_within_itself(created, most):
+    for part in years():
+        window = part.position
+        found, within = divided(part, created, most)
+        assert sorted(found) == brought(part, created)
+        assert within[0].position.first == window.first
+        assert (within[-1].position.last, within[-1].position.until) == (window.last, window.until)
+        assert all(each.position.part for each in within)
+
+
+@pytest.mark.parametrize("scope", [{}, {"since": datetime(2026, 3, 1, tzinfo=UTC)}], ids=str)
+def test_trial_asks_for_days_before_the_first_there_can_be(scope):
+    *passes, trial = PARTED.plan(CUSTOMERS, Scope(**scope))
+    assert dict(asked(trial)) == {"createdBeforeDate": "2008-12-31", **BY_CREATION}
+    assert [each.trial for each in passes] == [False] * (3 if scope else 0)
+
+
+@pytest.mark.parametrize(
+    ("provider", "resource", "scope"),
+    [
+        (cheddar(), CUSTOMERS, {}),
+        (PARTED, CUSTOMERS, {"large": False}),
+        (PARTED, CUSTOMERS, {"filters": {"code": "A"}}),
+        (PARTED, resource_of("cheddar", "plans"), {}),
+    ],
+    ids=["one at a time", "small", "single customer", "plans"],
+)
+def test_what_is_not_worth_dividing_is_asked_for_without_a_trial(provider, resource, scope):
+    [request] = provider.plan(resource, Scope(**scope))
+    assert not request.trial
+    assert "createdBeforeDate" not in dict(asked(request))
+    with contextlib.closing(provider.decode(request, reply(f"<{resource.name}/>"))) as page:
+        assert (page.full, page.following) == (False, None)
+
+
+def test_trial_that_brings_customers_of_later_days_is_the_whole_document():
+    trial = first(PARTED, "customers")
+    with contextlib.closing(page_of(trial, date(2008, 5, 1), date(2024, 5, 1))) as page:
+        assert [row["id"] for row in page.documents] == ["0", "1"]
+        assert (page.following, page.full, page.whole) == (None, False, True)
+        assert not page.overlapping
+
+
+def test_customer_of_an_earlier_day_is_no_proof_and_nobody_is_left_out():
+    """Whether the server minds days or has nobody else: the whole document tells."""
+    trial = first(PARTED, "customers")
+    with contextlib.closing(page_of(trial, date(2008, 5, 1))) as page:
+        assert (list(page.documents), page.full) == ([], False)
+        assert page.following == first(cheddar(), "customers")
+    assert list(PARTED.parts(page.following, None)) == [page.following]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [("<customers/>", 200)]
+    + [
+        (f'<error id="1" code="{code}" auxCode="">No customers found.</error>', status)
+        for code, status in ((404, 404), (400, 400), (404, 200))
+    ],
+)
+def test_trial_that_brings_nobody_leads_to_years(body, status):
+    page = PARTED.decode(first(PARTED, "customers"), reply(body, status))
+    with contextlib.closing(page):
+        assert (list(page.documents), page.full) == ([], True)
+    assert len(list(PARTED.parts(page.following, None))) == datetime.now(UTC).year - 2009 + 1
+
+
+def test_trial_that_fails_is_simplified_or_halved_into_what_it_was_to_try_out():
+    trial = first(PARTED, "customers")
+    whole = first(cheddar(), "customers")
+    assert PARTED.simplify(trial) == whole
+    assert PARTED.simplify(whole) is None
+    assert PARTED.halve(trial) == cheddar().halve(whole)

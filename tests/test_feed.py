@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import tempfile
 from dataclasses import replace
@@ -26,6 +27,12 @@ from tests.feeds import (
     told,
     whole,
 )
+
+
+async def settle():
+    """Let everything that can go on do so."""
+    for _ in range(100):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -251,3 +258,81 @@ def test_document_that_several_passes_bring_names_once_and_stands_once(loop):
     given = [page(row), page(row)]
     feed = told(loop, given, reading=PASSES, watched={CUSTOMER: SINCE}).feed
     assert (feed.named[CUSTOMER], feed.standing) == ({"5"}, {"1"})
+
+
+def started(loop, *reads, early, reading=PASSES, **given):
+    """Return the rows of a feed that was started with rows asked for early, and what it asked."""
+    feed, source = feed_of(loop, *reads, reading=reading)
+    with contextlib.closing(feed):
+        feed.start(early)
+        begun = list(source.asked)
+        pages = feed.pages(given.get("named", ()), given.get("standing", ()))
+        rows = [row["invoice_id"] for each in pages for row in feed.documents(each)]
+    return rows, begun, source.asked[len(begun) :], feed
+
+
+def test_rows_that_are_asked_for_early_come_once_after_those_of_the_passes(loop):
+    passes = [page(document(1), document(7)), page(document(2))]
+    early = [page(document(7), document(8)), page(document(9, **OPEN))]
+    rows, begun, later, feed = started(
+        loop, passes, early, early=["7", "9"], standing=["7", "9"], named=["1", "9"]
+    )
+    # 8 stands between those that were wanted, and 7 came by a pass.
+    assert rows == [1, 7, 2, 9]
+    assert begun == [(PASSES.scope, None), (PASSES.scope, {"7", "9"})]
+    assert later == []
+    assert feed.standing == {"9"}
+
+
+def test_row_that_was_asked_for_early_and_did_not_come_is_not_asked_for_again(loop):
+    rows, begun, later, _ = started(
+        loop, [page(document(1))], [page()], [page(document(5))], early=["7"], named=["7", "5"]
+    )
+    assert (len(begun), rows) == (2, [1, 5])
+    assert later == [(PASSES.scope, {"5"})]
+
+
+def test_row_that_is_early_and_changed_by_a_pass_names_as_both_tell_it(loop):
+    """Its own stream writes it once; whoever it concerned at either time is read."""
+    passes, early = [page(document(7, customer_id=1))], [page(document(7, customer_id=2, **OPEN))]
+    feed, _ = feed_of(loop, passes, early, reading=PASSES, watched={CUSTOMER: SINCE})
+    with contextlib.closing(feed):
+        feed.start(["7"])
+        rows = [row for each in feed.pages((), ()) for row in feed.documents(each)]
+    assert [row["customer_id"] for row in rows] == [1]
+    assert (feed.named[CUSTOMER], feed.standing) == ({"1", "2"}, {"7"})
+
+
+@pytest.mark.parametrize(
+    ("reading", "reads"),
+    [
+        (WHOLE, 1),
+        (replace(PASSES, scope=Scope(since=SINCE, after=500)), 2),
+    ],
+    ids=["whole", "goes on"],
+)
+def test_nothing_is_asked_for_early_by_a_whole_read_or_one_that_goes_on(loop, reading, reads):
+    pages = [[whole(document(1))], [whole(document(501))]]
+    rows, begun, later, _ = started(loop, *pages[:reads], early=["7"], reading=reading)
+    assert len(begun) == 1
+    assert [ids for _, ids in begun + later] == [None] * reads
+    assert rows == [1, 501][:reads]
+
+
+def test_rows_named_in_a_read_that_goes_on_are_asked_for_although_they_were_to_come_early(loop):
+    reading = replace(PASSES, scope=Scope(since=SINCE, after=500))
+    reads = [page()], [page(document(7))], [whole(document(501))]
+    rows, _, later, _ = started(loop, *reads, early=["7"], standing=["7"], reading=reading)
+    assert rows == [7, 501]
+    assert later[0][1] == {"7"}
+
+
+def test_early_rows_that_nobody_takes_are_closed(loop):
+    bodies = [tempfile.TemporaryFile() for _ in range(2)]  # noqa: SIM115 - the feed closes them
+    reads = [[page(document(number), body=body)] for number, body in enumerate(bodies)]
+    feed, source = feed_of(loop, *reads, reading=PASSES)
+    feed.start(["1"])
+    loop.submit(settle()).result()
+    feed.close()
+    assert source.taken["pages"] == 2
+    assert all(body.closed for body in bodies)

@@ -130,10 +130,20 @@ def test_year_is_read_as_if_each_datetime_was_parsed(zone, year):
         assert instant(text, zone) == parsed(text, zone)
 
 
+def held(function, name):
+    """Return what a function holds under a name."""
+    return function.__closure__[function.__code__.co_freevars.index(name)].cell_contents
+
+
 def test_hours_that_never_end_are_forgotten(monkeypatch):
     monkeypatch.setattr(instants, "HOURS", 5)
     read = instants.reader.__wrapped__("UTC")
-    hours = read.__closure__[read.__code__.co_freevars.index("hours")].cell_contents
+    learn = held(read, "learn")
     for hour in range(24):
-        assert read(f"2026-03-10 {hour:02}:10:20") == f"2026-03-10T{hour:02}:10:20Z"
-        assert len(hours) <= 5
+        for _ in range(2):
+            tail = f"{hour:02}:{hour:02}:20"
+            assert read(f"2026-03-10 {tail}") == f"2026-03-10T{tail}Z"
+            assert read(f"2026-03-10 {tail}+00:00") == f"2026-03-10T{tail}Z"
+        starts = held(learn, "starts")
+        assert max(len(held(learn, "hours")), len(held(learn, "tails"))) <= 5
+        assert sum(map(len, starts.values())) <= 5

@@ -7,7 +7,7 @@ import gc
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_billing.line import Line
@@ -96,6 +96,7 @@ def numbered(trees, numbers):
     return questions, top
 
 
+@settings(deadline=None)
 @given(trees=st.lists(TREES, max_size=5), width=st.integers(1, 5), data=st.data())
 def test_every_answer_comes_once_in_order_and_few_are_ahead(trees, width, data):
     questions, top = numbered(trees, itertools.count(1))

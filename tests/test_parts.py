@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tap_billing.providers.chargeover import Position
@@ -37,19 +37,20 @@ def standing(last, size=0, upto=None, span=0, page_size=500):
     return replace(request, position=position)
 
 
-NUMBERS = st.integers(0, 3000) | st.integers(0, 10**9)
+NUMBERS = st.integers(0, 300) | st.integers(0, 10**9)
 SIZES = st.sampled_from([1, 2, 10, 100, 500])
 
 
+@settings(deadline=None)
 @given(
     last=NUMBERS,
-    beyond=st.integers(-50, 3000) | st.just(10**6),
-    count=st.integers(0, 4000) | st.just(10**12),
+    beyond=st.integers(-50, 300),
+    count=st.integers(0, 400) | st.just(10**12),
     size=SIZES,
-    ids=st.sets(NUMBERS, max_size=50),
+    steps=st.sets(st.integers(-10, 400), max_size=20),
 )
-@example(last=0, beyond=0, count=0, size=1, ids={0, 1})
-def test_ranges_hold_everything_behind_the_position_once(last, beyond, count, size, ids):
+@example(last=0, beyond=0, count=0, size=1, steps={0, 1})
+def test_ranges_hold_everything_behind_the_position_once(last, beyond, count, size, steps):
     """A highest identifier or a number of rows that is wrong costs requests and no rows."""
     extent = Extent(max(0, last + beyond), count)
     ranges = [bounds(each) for each in chargeover().parts(standing(last, size), extent)]
@@ -57,11 +58,12 @@ def test_ranges_hold_everything_behind_the_position_once(last, beyond, count, si
     assert ranges[-1][1] == math.inf
     assert all(one[1] == two[0] for one, two in itertools.pairwise(ranges))
     assert all(low < high for low, high in ranges)
-    for number in ids:
-        assert sum(low < number <= high for low, high in ranges) == (number > last)
+    for step in steps:
+        assert sum(low < last + step <= high for low, high in ranges) == (step > 0)
 
 
-@given(last=NUMBERS, length=st.integers(1, 5000), size=SIZES, span=st.integers(0, 6000))
+@settings(deadline=None)
+@given(last=NUMBERS, length=st.integers(1, 500), size=SIZES, span=st.integers(0, 600))
 def test_ranges_of_a_part_end_where_it_ends(last, length, size, span):
     part = standing(last, size, last + length, span)
     ranges = [bounds(each) for each in chargeover().parts(part, None)]
@@ -70,10 +72,11 @@ def test_ranges_of_a_part_end_where_it_ends(last, length, size, span):
     assert all(low < high for low, high in ranges)
 
 
+@settings(deadline=None)
 @given(
     last=NUMBERS,
-    ids=st.integers(0, 10**6),
-    share=st.floats(0.00001, 1),
+    ids=st.integers(0, 5000),
+    share=st.floats(0.001, 1),
     size=st.sampled_from([10, 100, 500]),
 )
 def test_ranges_are_about_as_many_as_pages(last, ids, share, size):
@@ -165,6 +168,7 @@ def clustered(clusters):
     return found
 
 
+@settings(deadline=None)
 @given(
     clusters=CLUSTERS,
     page_size=st.integers(1, 15) | st.just(50),
@@ -179,6 +183,7 @@ def test_server_is_read_whole_and_once(clusters, page_size, most, endless, wrong
     assert read(Server(ids, most, endless), page_size, extent) == ids
 
 
+@settings(deadline=None)
 @given(clusters=CLUSTERS, page_size=st.sampled_from([1, 5, 10, 50]), after=st.integers(0, 800))
 def test_read_that_goes_on_brings_what_is_behind_its_position(clusters, page_size, after):
     ids = clustered(clusters)
@@ -192,10 +197,11 @@ def test_read_that_goes_on_brings_what_is_behind_its_position(clusters, page_siz
     [
         (range(1, 100_001), 201),
         (range(1, 400_001, 4), 280),
-        ([*range(1, 5001), *range(10_000_000, 10_050_000)], 450),
+        ([*range(1, 5001), *range(10_000_000, 10_050_000)], 330),
         ([block * 40_000 + number for block in range(20) for number in range(1, 2001)], 320),
+        ([*range(1, 5001), 2_000_000_000], 100),
     ],
-    ids=["dense", "every fourth", "far apart", "clusters"],
+    ids=["dense", "every fourth", "far apart", "clusters", "one alone"],
 )
 def test_few_requests_bring_little(ids, requests):
     server = Server(list(ids))

@@ -180,6 +180,20 @@ def test_credentials_in_a_url_are_never_quoted(name):
     assert SECRET not in "".join(lines)
 
 
+@pytest.mark.parametrize("batches", [None, {"encoding": {"format": "jsonl"}}], ids=str)
+@pytest.mark.parametrize("wanted", [None, True, False])
+def test_versions_are_told_by_default_unless_rows_go_to_files(batches, wanted):
+    given = {"batch_config": batches, "emit_activate_version_messages": wanted}
+    expected = batches is None if wanted is None else wanted
+    assert settings({**ACCOUNT, **given}).versions == expected
+
+
+def test_default_of_versions_is_declared_nowhere_for_others_to_fill_in():
+    declared = config_jsonschema()["properties"]["emit_activate_version_messages"]
+    assert "default" not in declared
+    assert settings(ACCOUNT).versions
+
+
 def test_credentials_are_not_in_the_representation():
     assert SECRET not in repr(settings(ACCOUNT))
 

@@ -128,7 +128,7 @@ class Cheddar:
         params = dict.fromkeys(request.params)
         window: Window | None = request.position
         if window:
-            days = (None, BEFORE) if request.trial else (window.first, window.last)
+            days = (window.first, BEFORE if request.trial else window.last)
             for key, day in zip(CREATED_BETWEEN, days, strict=True):
                 if day:
                     params[(key, day.isoformat())] = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_billing import clock, pacing, schemas, session, writing
+from tap_billing import clock, pacing, plans, schemas, session, writing
 from tap_billing import tap as taps
 from tap_billing.errors import BillingError
 from tap_billing.streams import FULL_TABLE
@@ -119,6 +119,7 @@ def _replaced(network: Network, provider: str, streams: Streams) -> Iterator[Non
             patch.setattr(session, "Loop", Turns)
             patch.setattr(asyncio, "to_thread", at_once)
             patch.setattr(session, "AHEAD", 10_000)
+            patch.setattr(plans, "LARGE", 0)
             patch.setattr(writing, "CHUNK", CHUNK)
             patch.setattr(writing, "CHECKPOINT_ROWS", CHECKPOINT)
             # Most of a run's time goes into declaring columns.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Protocol
+from zlib import crc32
 
 from tap_billing.errors import BrokenOff, TimedOut
 from tap_billing.spec import Reply
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from tap_billing.transport import Transport
     from tests.machine.clock import Clock
 
+# An answer takes some of these turns of the loop, before and after the server gives it.
+TURNS = 5
 FAULTS = ("busy", "broken", "down", "cut", "page", "late", "lost")
 
 
@@ -63,11 +67,13 @@ class Network:
         told = min(self.clock.now, self.clock.machine())
         self.begun.setdefault(request.resource.name, told)
         path, _, query = url.partition("?")
+        await _pass(crc32(f"{number}{url}".encode()) % TURNS)
         dying = bool(self.dead) and self.dead in url
         self.left -= dying
         if dying and self.left < 0:
             return self._reply(500, "text/html", b"<html>out of order</html>")
         status, kind, body = self.api.answer(path, query)
+        await _pass(crc32(f"{url}{number}".encode()) % TURNS)
         fault = self.faults.get(number)
         if self.most is not None and len(body) > self.most:
             fault = "late"
@@ -99,3 +105,9 @@ class Network:
         server_time = self.clock.now.astimezone(UTC)
         headers = {"Content-Type": kind, **(further or {})}
         return Reply(status, headers, body, self.clock.machine(), server_time)
+
+
+async def _pass(turns: int) -> None:
+    """Let others go first: answers come in another order than they were asked for."""
+    for _ in range(turns):
+        await asyncio.sleep(0)

@@ -68,6 +68,7 @@ class Options:
     naive: bool
     dateless: bool
     forgetful: bool
+    in_flight: int
 
 
 OPTIONS = st.builds(
@@ -80,6 +81,7 @@ OPTIONS = st.builds(
     naive=st.booleans(),
     dateless=st.booleans(),
     forgetful=st.booleans(),
+    in_flight=st.sampled_from([1, 3, 8]),
 )
 
 
@@ -115,7 +117,7 @@ class ChargeOverMachine(Machine):
             "transaction_window": options.window,
             "full_sweep_every": SWEEP,
             "max_deletions": 100,
-            "max_concurrency": 1,
+            "max_concurrency": options.in_flight,
         }
         self.world = World(ChargeOver(account), account, CHANGES, config, STREAMS, HOUR)
         for pause, event in (*((60, each) for each in FOUNDING), *((700, each) for each in first)):

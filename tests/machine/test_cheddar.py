@@ -58,6 +58,7 @@ class Options:
     lookback: int
     zone: str
     supposed: str
+    in_flight: int
 
 
 OPTIONS = st.builds(
@@ -67,6 +68,7 @@ OPTIONS = st.builds(
     lookback=st.sampled_from([300, 60, 0]),
     zone=ZONES,
     supposed=ZONES,
+    in_flight=st.sampled_from([1, 3, 8]),
 )
 
 
@@ -94,7 +96,7 @@ class CheddarMachine(Machine):
             "lookback": options.lookback,
             "full_sweep_every": SWEEP,
             "max_deletions": 100,
-            "max_concurrency": 1,
+            "max_concurrency": options.in_flight,
         }
         self.world = World(Cheddar(clients), clients, CHANGES, config, STREAMS, SLACK)
         for event in first:
