@@ -108,9 +108,9 @@ def decide(
     if progress is not None:
         scope = replace(scope, since=progress.since, after=progress.after)
         counted = progress.sweep and policy.versions and progress.version not in (None, last)
-        return Reading(
-            replace(scope, counted=counted), progress.version, progress.sweep, progress, former
-        )
+        # Rows of a run without versions have none: the whole read may not end with one.
+        version = progress.version if policy.versions else last
+        return Reading(replace(scope, counted=counted), version, progress.sweep, progress, former)
     sweep = bool(policy.every) and any(_due(each, policy) for each in known)
     if since is not None and not sweep:
         if resource.passes:

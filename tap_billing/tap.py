@@ -20,6 +20,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
+from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_billing import batches, clock, closing, custom, filters, schemas
@@ -282,6 +283,24 @@ class TapBilling(Tap):
             )
         )
         return command
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        if value != CliTestOptionValue.Schema.value:
+            super().cb_test(ctx, param, value)
+            return
+        config = ctx.params.get("config")
+        tap = cls(
+            config=config.config if config else None,
+            parse_env_config=config.parse_env if config else False,
+            validate_config=True,
+        )
+        # Not by the SDK's `write_schemas`: in a run a stream writes its SCHEMA when its turn comes.
+        for stream in tap.billing_streams:
+            stream.selected = True
+            stream.tell()
+        ctx.exit()
 
     @classmethod
     def _accept_manifest(cls, _: click.Context, __: click.Parameter, value: str | None) -> None:

@@ -369,11 +369,22 @@ def test_year_that_is_too_large_is_divided_within_itself(created, most):
         assert all(each.position.part for each in within)
 
 
-@pytest.mark.parametrize("scope", [{}, {"since": datetime(2026, 3, 1, tzinfo=UTC)}], ids=str)
-def test_trial_asks_for_days_before_the_first_there_can_be(scope):
+@pytest.mark.parametrize(
+    ("scope", "first_day"),
+    [
+        ({}, None),
+        ({"since": datetime(2026, 3, 1, tzinfo=UTC)}, None),
+        ({"start": datetime(2024, 5, 6, tzinfo=UTC)}, "2024-05-06"),
+        ({"after": "2025-06-30"}, "2025-07-01"),
+    ],
+    ids=str,
+)
+def test_trial_asks_for_days_before_the_first_there_can_be(scope, first_day):
+    """Within the read's own lower bound: a server may mind that one only."""
     *passes, trial = PARTED.plan(CUSTOMERS, Scope(**scope))
-    assert dict(asked(trial)) == {"createdBeforeDate": "2008-12-31", **BY_CREATION}
-    assert [each.trial for each in passes] == [False] * (3 if scope else 0)
+    bound = {"createdAfterDate": first_day} if first_day else {}
+    assert dict(asked(trial)) == {**bound, "createdBeforeDate": "2008-12-31", **BY_CREATION}
+    assert [each.trial for each in passes] == [False] * (3 if "since" in scope else 0)
 
 
 @pytest.mark.parametrize(

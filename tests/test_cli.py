@@ -62,6 +62,14 @@ def test_about_names_every_setting_and_batches(tmp_path):
     assert "batch" in about["capabilities"]
 
 
+def test_schemas_alone_can_be_had(file):
+    done = tap("--config", file({"provider": "cheddar", "sandbox": True}), "--test=schema")
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {each["type"] for each in told} == {"SCHEMA"}
+    assert len({each["stream"] for each in told}) == len(told) > 10
+
+
 @pytest.mark.parametrize("config", [None, {"provider": "chargeover"}, {"provider": "cheddar"}])
 def test_discovery_needs_no_credentials_and_no_network(file, config):
     arguments = ["--config", file(config)] if config else []

@@ -198,6 +198,13 @@ def test_stopped_read_with_the_version_of_the_last_sweep_stays_uncounted():
     assert (reading.sweep, reading.scope.counted, reading.version) == (True, False, VERSION)
 
 
+def test_read_that_goes_on_without_versions_may_not_end_with_one():
+    progress = replace(PROGRESS, version=VERSION + 1)
+    without = replace(POLICY, versions=False)
+    reading = decided(replace(DUE, progress=progress), policy=without)
+    assert (reading.scope.counted, reading.version) == (False, VERSION)
+
+
 @pytest.mark.parametrize("change", [{"version": None}, {"sweep": False}])
 def test_stopped_read_that_was_not_counted_stays_uncounted(change):
     reading = decided(Memory(progress=replace(PROGRESS, **change)), since=None)
