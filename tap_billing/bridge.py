@@ -124,7 +124,7 @@ class Ahead(Generic[Item]):
             await asyncio.wait([self._task])
 
     def cancel(self) -> list[Item]:
-        """Stop reading; return what was read and not consumed."""
+        """Stop reading; return what was read and not consumed. Only for the consumer's thread."""
         self._loop.submit(self._stop()).result()
         left = []
         while not self._items.empty():

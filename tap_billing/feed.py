@@ -68,7 +68,7 @@ class Feed:
         self._watched = {**own, **watched} if reading.scope.since else watched
         self.named: dict[tuple[str, ...], set[str]] = {path: set() for path in self._watched}
         self._recent = {
-            path: Recent(each)
+            path: Recent(each, clock.now())
             for path, each in self._watched.items()
             if isinstance(each, timedelta)
         }

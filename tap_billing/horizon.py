@@ -122,11 +122,12 @@ class Horizon:
 class Recent:
     """Names with the latest instant of each, as text in UTC; those are kept that are recent.
 
-    That is no more than a `window` before the latest of all.
+    That is no more than a `window` before the latest of all, which is not later than `now`.
     """
 
-    def __init__(self, window: timedelta) -> None:
+    def __init__(self, window: timedelta, now: datetime) -> None:
         self._window = window
+        self._now = render(now.replace(microsecond=0))
         self._found: dict[str, str] = {}
         self._latest = ""
         self._most = KEPT
@@ -136,7 +137,7 @@ class Recent:
         for name in names:
             if self._found.get(name, "") < at:
                 self._found[name] = at
-        self._latest = max(self._latest, at)
+        self._latest = max(self._latest, min(at, self._now))
         if len(self._found) > self._most:
             self._found = self._kept()
             self._most = 2 * len(self._found) + KEPT

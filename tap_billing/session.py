@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_billing.bridge import Ahead, Loop
-from tap_billing.errors import Refused, Retry
+from tap_billing.errors import Forbidden, NotFound, Refused, Retry, Unauthorized
 from tap_billing.paging import Asking, complete, counted, pages
 from tap_billing.providers.chargeover import ChargeOver
 from tap_billing.providers.cheddar import Cheddar
@@ -127,6 +127,8 @@ class Session:
             page = self._transport.decode(answer)
         except Retry:
             page = self.get(answer.request)
+        except (Forbidden, NotFound, Unauthorized):
+            raise
         except Refused:
             simpler = self._provider.simplify(answer.request)
             if simpler is None:

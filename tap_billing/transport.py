@@ -51,8 +51,8 @@ LONGEST = 500
 # Seconds for a connection alone: a host that is not there must not cost a whole attempt.
 CONNECTING = 30.0
 CHUNK = 65536
-# Bodies up to this size stay in memory, larger ones go to a temporary file.
-IN_MEMORY = 8 * 1024 * 1024
+# Bodies up to this size stay in memory, larger ones go to a temporary file: some may wait at once.
+IN_MEMORY = 1024 * 1024
 GOOD = 200
 TOO_MANY = 429
 BROKEN_OFF = (

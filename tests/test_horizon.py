@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_billing.cast import render
-from tap_billing.horizon import Horizon
+from tap_billing.horizon import Horizon, Recent
 from tap_billing.spec import Page
 
 BEGAN = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -134,3 +134,20 @@ def test_what_was_seen_before_a_read_was_stopped_stays_seen():
 
 def test_full_read_takes_every_document_for_new():
     assert horizon().note({"at": "1999-01-01"})
+
+
+def test_recent_names_are_those_of_the_time_before_the_latest():
+    recent = Recent(timedelta(days=30), datetime(2026, 3, 1, tzinfo=UTC))
+    for number in range(25_000):
+        recent.note([f"old {number}"], "2024-01-01T00:00:00Z")
+    recent.note(["a", "b"], "2026-01-01T00:00:00Z")
+    recent.note(["c"], "2026-01-25T00:00:00Z")
+    recent.note(["b"], "2026-02-10T00:00:00Z")
+    assert recent.names == {"b", "c"}
+
+
+def test_name_from_the_future_makes_no_other_one_old():
+    recent = Recent(timedelta(days=30), datetime(2026, 3, 1, tzinfo=UTC))
+    recent.note(["now"], "2026-02-20T00:00:00Z")
+    recent.note(["later"], "2099-01-01T00:00:00Z")
+    assert recent.names == {"now", "later"}
