@@ -39,8 +39,11 @@ class Cost:
 
 
 def invoicing(world: World, rows: int, small: tuple[int, int]) -> list[web.RouteDef]:
-    """Return ChargeOver's routes: so many invoices, (number, pages) small lists, the company."""
-    tables = {"invoice": data.invoices(rows)}
+    """Return ChargeOver's routes: so many invoices, (number, pages) small lists, the company.
+
+    Without a number of invoices they are the company's own.
+    """
+    tables = {"invoice": data.invoices(rows)} if rows else {}
     tables |= {f"list{n:02}": data.small(n, small[1]) for n in range(1, small[0] + 1)}
     found: list[web.RouteDef] = []
     for name, table in tables.items():

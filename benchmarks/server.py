@@ -153,7 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--provider", choices=tuple(TELLERS), default="chargeover")
     add("--port", type=int, default=0, help="default: a free one")
     add("--latency", type=float, default=0.0, metavar="MS", help="before every answer")
-    add("--rows", type=int, default=100_000, help="of chargeover's invoices; default: %(default)s")
+    add(
+        "--rows",
+        type=int,
+        default=100_000,
+        help="of chargeover's invoices, 0: the company's own; default: %(default)s",
+    )
     add("--small", type=_small, default=(0, 0), metavar="LISTSxPAGES", help="as in 20x2")
     add("--document", type=Path, help="cheddar's customers, see benchmarks.documents")
     return parser
