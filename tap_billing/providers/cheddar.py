@@ -19,14 +19,12 @@ from tap_billing.cast import moment
 from tap_billing.errors import ERRORS_FROM, Garbled, for_status
 from tap_billing.providers.cheddar_order import BY_CREATION, ordered, tells_later
 from tap_billing.providers.cheddar_resources import CREATED, LOOKUPS, SHAPES
-from tap_billing.providers.cheddar_xml import error, parse, verify
+from tap_billing.providers.cheddar_xml import NONE, error, parse, verify
 from tap_billing.spec import Document, Extent, Page, Reply, Request, Resource, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-# The vendor's clients saw "No customers found." with either status.
-NONE = (400, 404)
 # How a path names a product; that of a custom stream may do so itself.
 PRODUCT = {"productcode", "productid"}
 CREATED_BETWEEN = ("createdAfterDate", "createdBeforeDate")
