@@ -153,6 +153,7 @@ def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> Non
     plan.scope = _fingerprint(scope)
     plan.lookback = timedelta(seconds=settings.lookback)
     plan.memories = {stream.name: recall(stream.stream_state) for stream in streams}
+    scope = replace(scope, large=_may_be_large(plan.memories.values()))
     if any(each.scope not in (None, plan.scope) for each in plan.memories.values()):
         # Rows that the former filters left out have no other way to come.
         plan.memories = {
@@ -165,17 +166,10 @@ def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> Non
         since = None
     if since is not None:
         since = max(OLDEST, min(since, policy.now, *marks)) - plan.lookback
-    plan.memories = {
-        name: replace(each, progress=None)
-        if each.progress and isinstance(each.progress.after, int) != resource.keyset
-        else each
-        for name, each in plan.memories.items()
-    }
+    plan.memories = {name: _fitting(each, resource) for name, each in plan.memories.items()}
     for stream in streams:
         stream.memory = plan.memories[stream.name]
     known = list(plan.memories.values())
-    counts = [each.sweep.documents for each in known if each.sweep]
-    scope = replace(scope, large=not counts or max(counts) >= LARGE)
     if common(known) is None and any(each.progress for each in known):
         # A whole read that some streams ended without the others: their bookmarks are of before.
         since = None
@@ -188,6 +182,20 @@ def _decide(plan: Plan, settings: Settings, filters: Any, policy: Policy) -> Non
     plan.reading = reading
     for stream in streams:
         stream.version = reading.version
+
+
+def _may_be_large(memories: Iterable[Memory]) -> bool:
+    """Whether it had many documents at the last complete read, or nobody knows."""
+    counts = [each.sweep.documents for each in memories if each.sweep]
+    return not counts or max(counts) >= LARGE
+
+
+def _fitting(memory: Memory, resource: Resource) -> Memory:
+    """Return a memory without a position that is none of this provider's."""
+    progress = memory.progress
+    if progress is None or isinstance(progress.after, int) == resource.keyset:
+        return memory
+    return replace(memory, progress=None)
 
 
 def _needed(resource: Resource, known: Sequence[Plan]) -> dict[tuple[str, ...], datetime]:

@@ -210,3 +210,18 @@ def test_busy_decoders_hold_no_other_request_back():
         finally:
             free.set()
             session.close()
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_wrong_password_is_tried_no_more_often_than_requests_are_in_flight(in_flight):
+    """Many failed logins lock an account out."""
+    seen = []
+
+    async def handler(request):
+        seen.append(request.path)
+        return web.json_response({"code": 401, "status": "Error", "message": "No"}, status=401)
+
+    with serving(handler) as url:
+        done = run(account(url, max_concurrency=in_flight))
+    assert done.error is not None
+    assert 1 <= len(seen) <= in_flight

@@ -12,7 +12,7 @@ import pytest
 from tap_billing.cast import render
 from tap_billing.errors import SettingsError
 from tap_billing.memory import Memory, Progress, Sweep, remember
-from tap_billing.plans import OLDEST, plans, policy_of
+from tap_billing.plans import LARGE, OLDEST, plans, policy_of
 from tap_billing.tap import TapBilling
 from tests.support import catalog_of, selecting
 
@@ -344,3 +344,12 @@ def test_position_that_is_no_day_is_forgotten(planned, after):
     state["progress"]["after"] = after
     groups, _ = planned({"customers": state}, "cheddar")
     assert groups["customers"].reading.scope.after is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "large"),
+    [(None, True), (remembered(), False), (remembered(Memory(Sweep(READ, 9, LARGE, 17))), True)],
+)
+def test_what_was_small_is_not_worth_dividing(planned, memory, large):
+    groups, _ = planned({"customers": memory}, provider="cheddar")
+    assert groups["customers"].reading.scope.large is large

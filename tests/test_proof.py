@@ -203,3 +203,10 @@ def test_permission_is_given_only_within_the_count_and_within_max_deletions(coun
     assert isinstance(found, Swept if counted else Doubt)
     if counted:
         assert max(total - rows, total - kept) <= most * total
+
+
+def test_rows_that_were_there_when_the_first_page_was_asked_for_may_be_gone_when_they_are_counted():
+    assert isinstance(proven(*judged(100, census=Census(97, 97, most=100))), Swept)
+    # More than there ever were came, and fewer than there are: neither is complete.
+    assert isinstance(proven(*judged(101, census=Census(97, 97, most=100))), Doubt)
+    assert isinstance(proven(*judged(96, census=Census(97, 97, most=100))), Doubt)

@@ -256,6 +256,15 @@ def test_part_whose_list_left_out_what_was_asked_for_is_completed_row_by_row():
     assert sorted(singles) == [f"/invoice/{number}" for number in range(31, 41)]
 
 
+def test_part_that_is_refused_what_may_not_be_known_is_asked_without_it():
+    server = Server(spoiled={30: refused_with_200})
+    with connected(server) as session:
+        scope = Scope(expand=("line_items",))
+        rows = [row for page in session.read(INVOICES, scope) for row in page.documents]
+    assert [row["invoice_id"] for row in rows] == list(range(1, 96))
+    assert all("line_items" in row for row in rows)
+
+
 def test_part_with_more_rows_than_a_page_is_read_to_its_end():
     server = Server(400, counted=50)
     assert read(server) == list(range(1, 401))
